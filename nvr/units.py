@@ -1,0 +1,18 @@
+"""Units of measure: the names that keep three clocks and two rulers apart.
+
+Times in data are integer microseconds UTC. Media time is integer ticks of a file's or run's time base.
+"""
+
+from typing import NewType
+
+UtcMicros = NewType("UtcMicros", int)
+"""Microseconds since 1970-01-01T00:00:00Z by the host's clock (or mapped to it)."""
+
+MonoMicros = NewType("MonoMicros", int)
+"""Microseconds of the host's monotonic clock; only differences mean anything."""
+
+US = 1_000_000
+"""Microseconds in a second."""
+
+PanTiltZoom = tuple[int, int, int]
+"""Pan 0..35999, tilt 0..19000 (0 is -5 degrees, 500 horizontal), zoom 0..9999: hundredths, as on the wire (guide 2.1)."""
