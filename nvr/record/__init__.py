@@ -1,0 +1,7 @@
+"""What is kept.
+
+Here: which frames become which segment (segmenter), a segment's life on its volume's I/O thread (writer), and one
+camera's recording from first frame to last row (recorder).
+Not here: how frames arrive (camera), where files live and what the index says of them (store), when to record (rules).
+Way in: `Recorder.take(frame)` for each frame, `Recorder.lost(reason)` when the link ends, `Recorder.stop()`.
+"""
