@@ -1,0 +1,214 @@
+"""Files that tell the truth about the disk: whole writes or an error, and nothing at the front before the tail is safe.
+
+`Disk` is the seam to the operating system that tests exchange to fail the n-th call; the archive uses the same one.
+"""
+
+import ctypes
+import errno
+import os
+from pathlib import Path
+from typing import Final
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+_AT_FDCWD: Final = -100
+_RENAME_NOREPLACE: Final = 1
+
+Octets = bytes | bytearray | memoryview
+"""What can be written."""
+
+
+class Disk:
+    """The calls to the operating system that footage depends on, one method each; all raise OSError."""
+
+    def open_exclusive(self, path: Path, mode: int = 0o640) -> int:
+        """Creates a file that must not exist and opens it for reading and writing; returns its descriptor."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+
+    def open_existing(self, path: Path) -> int:
+        """Opens an existing file for reading and writing, to mend it; returns its descriptor."""
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def write(self, fd: int, data: Octets) -> int:
+        """Writes at the descriptor's position; returns how many bytes went out, perhaps fewer than asked."""
+        return os.write(fd, data)
+
+    def seek(self, fd: int, offset: int) -> int:
+        return os.lseek(fd, offset, os.SEEK_SET)
+
+    def pread(self, fd: int, length: int, offset: int) -> bytes:
+        return os.pread(fd, length, offset)
+
+    def truncate(self, fd: int, length: int) -> None:
+        os.ftruncate(fd, length)
+
+    def fdatasync(self, fd: int) -> None:
+        os.fdatasync(fd)
+
+    def fsync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def syncfs(self, fd: int) -> None:
+        """Syncs the whole file system that `fd` lies on; reports its errors since Linux 5.8 (syncfs(2))."""
+        if _libc.syncfs(fd) != 0:
+            raise _last_error("syncfs")
+
+    def fsync_directory(self, path: Path) -> None:
+        """Makes the names in a directory last."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def rename_noreplace(self, source: Path, target: Path) -> None:
+        """Renames; raises FileExistsError where the target exists, whatever else is going on."""
+        moved = _libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE)
+        if moved == 0:
+            return
+        trouble = _last_error("rename", source, target)
+        if trouble.errno not in (errno.ENOSYS, errno.EINVAL):
+            raise trouble
+        # Some file systems (NFS, older FUSE) know no RENAME_NOREPLACE; link() refuses an existing target as well.
+        os.link(source, target)
+        source.unlink()
+
+    def link(self, source: Path, target: Path) -> None:
+        """A second name for a file; raises FileExistsError where the target exists."""
+        os.link(source, target)
+
+    def unlink(self, path: Path) -> None:
+        path.unlink()
+
+    def mkdir(self, path: Path, mode: int = 0o750) -> None:
+        """Makes one directory whose parent exists; raises FileExistsError where it is there already."""
+        path.mkdir(mode)
+
+    def statvfs(self, path: Path) -> os.statvfs_result:
+        return os.statvfs(path)
+
+
+class DurableFile:
+    """A file the MP4 writer writes to: each write goes out whole or raises, and the first trouble is the last write.
+
+    A write below the file's end is preceded by fdatasync of everything written so far: a hybrid MP4 is closed by a new
+    moov behind the footage and 8 bytes rewritten at its front, and a disk that keeps the second without the first has
+    lost the file. One thread at a time.
+    """
+
+    __slots__ = ("_disk", "_fd", "_position", "size", "synced_bytes", "trouble")
+
+    def __init__(self, fd: int, disk: Disk) -> None:
+        """Takes over an empty file's descriptor, open for writing; `close` closes it."""
+        self._fd = fd
+        self._disk = disk
+        self._position = 0
+        self.size = 0
+        """Bytes from the front to the end of the furthest write."""
+        self.synced_bytes = 0
+        """Bytes from the front that were on disk at the last sync."""
+        self.trouble: OSError | None = None
+        """The first OSError; FFmpeg may have swallowed it, the owner asks here."""
+
+    @classmethod
+    def create(cls, path: Path, disk: Disk) -> "DurableFile":
+        """Creates a file that must not exist yet."""
+        return cls(disk.open_exclusive(path), disk)
+
+    def write(self, data: Octets) -> int:
+        """Writes all of `data` at the position; returns its length or raises OSError."""
+        self._refuse_after_trouble()
+        try:
+            if self._position < self.size and self.synced_bytes < self.size:
+                self._fdatasync()
+            self._write_all(data)
+        except OSError as trouble:
+            self.trouble = trouble
+            raise
+        return len(data)
+
+    def sync(self) -> None:
+        """Puts everything written so far on disk. After a failure it is never tried again: Linux may claim success."""
+        self._refuse_after_trouble()
+        try:
+            self._fdatasync()
+        except OSError as trouble:
+            self.trouble = trouble
+            raise
+
+    def full_sync(self) -> None:
+        """The sync at seal: data and all metadata (fsync)."""
+        self._refuse_after_trouble()
+        try:
+            self._disk.fsync(self._fd)
+        except OSError as trouble:
+            self.trouble = trouble
+            raise
+        self.synced_bytes = self.size
+
+    def note_synced(self, size: int) -> None:
+        """Learns that a syncfs begun when the file had `size` bytes has succeeded."""
+        self.synced_bytes = max(self.synced_bytes, size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Moves the position; a position past the end is refused, no hole is ever made."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        target = start + offset
+        if not 0 <= target <= self.size:
+            raise OSError(errno.EINVAL, f"position {target} outside of a file of {self.size} bytes")
+        if target != self._position:
+            self._disk.seek(self._fd, target)
+            self._position = target
+        return target
+
+    def tell(self) -> int:
+        return self._position
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Gives the descriptor back, without syncing; harmless when repeated."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            self._disk.close(fd)
+
+    def _write_all(self, data: Octets) -> None:
+        written = self._write_some(data)
+        if written < len(data):
+            # FFmpeg takes a short write for a whole one: on a nearly full disk no exception and no moov, so it must
+            # never see one.
+            rest = memoryview(data)[written:]
+            while rest:
+                rest = rest[self._write_some(rest) :]
+
+    def _write_some(self, data: Octets) -> int:
+        written = self._disk.write(self._fd, data)
+        if written <= 0 < len(data):
+            raise OSError(errno.EIO, "the disk took no byte and named no error")
+        self._position += written
+        self.size = max(self.size, self._position)
+        return written
+
+    def _fdatasync(self) -> None:
+        self._disk.fdatasync(self._fd)
+        self.synced_bytes = self.size
+
+    def _refuse_after_trouble(self) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+
+
+def _last_error(doing: str, source: Path | None = None, target: Path | None = None) -> OSError:
+    number = ctypes.get_errno()
+    if source is None:
+        return OSError(number, f"{doing}: {os.strerror(number)}")
+    return OSError(number, os.strerror(number), str(source), None, None if target is None else str(target))
