@@ -1,0 +1,699 @@
+"""What the user wrote in config.toml: read, checked, and every mistake named with its key and, where sure, its line.
+
+A new key is one line in its model here, and one in config.example.toml. A key that nothing honours is not accepted.
+"""
+
+import ipaddress
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+SYSTEM_CONFIG = Path("/etc/nvr/config.toml")
+LOCAL_CONFIG = Path("config.toml")
+
+RESERVED_CAMERA_NAMES = frozenset(
+    {
+        "all",  # reads as "every camera" at a shell and in an address
+        "backups",  # copies of the index lie beside the cameras' folders on a volume
+        "clips",  # the folder of a camera's clips: one level mixed up would hide a camera
+    }
+)
+
+_MAX_CONFIG_BYTES = 4 << 20  # fifty cameras take 20 kB; a device or a video given by mistake is not read to its end
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used as it is. `str()` is one sentence for a person."""
+
+    def __init__(self, key: str | None, why: str, line: int | None = None, *, file: Path | None = None) -> None:
+        """`key` is the dotted key, None where the file as a whole is meant; `line` counts from 1, None where unsure."""
+        super().__init__(key, why, line)
+        self.key = key
+        self.why = why
+        self.line = line
+        self.file = file
+        self.others: tuple[ConfigError, ...] = ()
+        """What else is wrong in the same file, each as an error of its own."""
+
+    def __str__(self) -> str:
+        where = " ".join(
+            part for part in (str(self.file) if self.file else "", f"line {self.line}" if self.line else "") if part
+        )
+        return f"{where}: {self.why}" if where else self.why
+
+
+# ---- the kinds of values --------------------------------------------------------------------------------------------
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(k|M|G|T)?(i)?B?", re.ASCII)
+_POWERS = {None: 0, "k": 1, "M": 2, "G": 3, "T": 4}
+_SLUG = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+_HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
+
+
+def _size_bytes(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError('must be a size such as "5GB", "500MB" or a whole number of bytes')
+    if isinstance(value, int):
+        size = value
+    else:
+        found = _SIZE.fullmatch(value.strip().replace("K", "k"))
+        if found is None:
+            raise ValueError(f'must be a size such as "5GB", "500MB" or "4GiB", not {_shown(value)}')
+        number, prefix, binary = found.groups()
+        if binary and not prefix:
+            raise ValueError(f'must be a size such as "5GB", "500MB" or "4GiB", not {_shown(value)}')
+        size = round(float(number) * (1024 if binary else 1000) ** _POWERS[prefix])
+    if not 0 <= size < 1 << 63:
+        raise ValueError("must be between 0 bytes and 8 EiB")
+    return size
+
+
+def _slug(value: str) -> str:
+    if not _SLUG.fullmatch(value):
+        raise ValueError(f"must be 1 to 32 of the characters a-z, 0-9 and -, not {_shown(value)}")
+    return value
+
+
+def _camera_name(value: str) -> str:
+    if value in RESERVED_CAMERA_NAMES:
+        raise ValueError(f"cannot be named {_shown(value)}, which is reserved; choose another name")
+    try:
+        return _slug(value)
+    except ValueError as wrong:
+        raise ValueError(f"has a name that {wrong}") from None
+
+
+def _host(value: str) -> str:
+    """A host name or an address, IPv6 without brackets; never a URL."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        labels = value.removesuffix(".").split(".")
+        # All digits and dots would be an address; one that ipaddress refuses is a typing mistake, not a name.
+        if len(value) > 253 or not all(map(_HOST_LABEL.fullmatch, labels)) or labels[-1].isdigit():
+            raise ValueError(
+                f'must be a host name or an address such as "192.168.0.2", not {_shown(_without_userinfo(value))}'
+            ) from None
+    return value
+
+
+def _without_userinfo(value: str) -> str:
+    """A whole URL is a likely mistake here, and may carry a password that no message may repeat."""
+    scheme, at, rest = value.rpartition("@")
+    return (scheme.partition("//")[0] + "//***@" if "//" in scheme else "***@") + rest if at else value
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    if not isinstance(value, str | Path):
+        raise ValueError("must be a path in quotes")
+    if not str(value) or any(ord(char) < 32 for char in str(value)):
+        raise ValueError("must be a path without control characters, and not empty")
+    base = info.context["base"] if info.context else Path.cwd()
+    return Path(os.path.normpath(base / value))
+
+
+def _listen(value: str) -> str:
+    if value:
+        split_listen(value)
+    return value
+
+
+def split_listen(value: str) -> tuple[str, int]:
+    """ "127.0.0.1:9685" or "[::1]:9685" as host and port. Raises ValueError with a sentence's end."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not host:
+        raise ValueError(f'must be an address and a port such as "127.0.0.1:9685", or "" for off, not {_shown(value)}')
+    if not 1 <= int(port) <= 65535:
+        raise ValueError(f"must have a port from 1 to 65535, not {port}")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if ":" in host and not bracketed:
+        raise ValueError('must have an IPv6 address in brackets, such as "[::1]:9685"')
+    return _host(host[1:-1] if bracketed else host), int(port)
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= 60 else value[:57] + "...")
+
+
+SizeBytes = Annotated[int, BeforeValidator(_size_bytes)]
+Slug = Annotated[str, AfterValidator(_slug)]
+Host = Annotated[str, AfterValidator(_host)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+ConfigPath = Annotated[Path, BeforeValidator(_path)]
+Listen = Annotated[str, AfterValidator(_listen)]
+
+
+# ---- the tables -----------------------------------------------------------------------------------------------------
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, populate_by_name=True, allow_inf_nan=False
+    )
+
+
+class Volume(_Table):
+    """One [[volume]]: a place for footage."""
+
+    name: Slug
+    path: ConfigPath
+    keep_free: SizeBytes = 5 * 10**9
+    """Bytes to leave free on the file system; below it nothing is recorded here, and the gap says disk-full."""
+
+    @property
+    def keep_free_bytes(self) -> int:
+        return self.keep_free
+
+
+class Recording(_Table):
+    """[recording]: how footage is cut and synced, for every camera."""
+
+    segment_seconds: float = Field(default=60, ge=1, le=3600)
+    sync_seconds: float = Field(default=2, ge=0.5, le=60)
+
+
+class MetricsListen(_Table):
+    """[metrics]: where Prometheus may ask."""
+
+    listen: Listen = "127.0.0.1:9685"
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port, or None where metrics are off."""
+        return split_listen(self.listen) if self.listen else None
+
+
+class Camera(_Table):
+    """One [camera.<name>]."""
+
+    host: Host
+    http_port: Port = 80
+    alarm_port: Port = 32040
+    user: str | None = Field(default=None, min_length=1, max_length=64)
+    password: SecretStr | None = None
+    password_file: ConfigPath | None = None
+    record: Literal["continuous", "off"] = "continuous"
+    volume: Slug | None = None
+    """The [[volume]] it records to; None: the first one."""
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("has both password and password_file; keep one of them")
+        if self.user is None and (self.password is not None or self.password_file is not None):
+            raise ValueError("has a password but no user; add user")
+        return self
+
+
+class Config(_Table):
+    """The whole file. Equal files make equal values, so that a reload can tell what changed."""
+
+    data_dir: ConfigPath = Path("/var/lib/nvr")
+    volumes: tuple[Volume, ...] = Field(alias="volume", strict=False, min_length=1)
+    recording: Recording = Recording()
+    metrics: MetricsListen = MetricsListen()
+    cameras: dict[Annotated[str, AfterValidator(_camera_name)], Camera] = Field(alias="camera", default_factory=dict)
+
+    def volume_of(self, camera: str) -> Volume:
+        """The volume the camera of this name records to."""
+        wanted = self.cameras[camera].volume
+        return next(volume for volume in self.volumes if wanted in (None, volume.name))
+
+    def credentials(self, camera: str) -> "Credentials | None":
+        """The login for the parameter API, read now; None where no user is configured.
+
+        The password comes from `password`, `password_file`, or the systemd credential `camera.<name>`, in this order.
+        Raises ConfigError where none of them can be read.
+        """
+        settings = self.cameras[camera]
+        if settings.user is None:
+            return None
+        if settings.password is not None:
+            return Credentials(settings.user, settings.password)
+        if settings.password_file is not None:
+            return Credentials(settings.user, _read_private(settings.password_file, f"camera.{camera}.password_file"))
+        return Credentials(settings.user, _read_systemd(camera))
+
+
+class Credentials(NamedTuple):
+    """A user and a password that prints as stars."""
+
+    user: str
+    password: SecretStr
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def find(option: Path | None) -> Path:
+    """The file to read: the one asked for, else /etc/nvr/config.toml, else ./config.toml. ConfigError where none is."""
+    if option is not None:
+        return option
+    for path in (SYSTEM_CONFIG, LOCAL_CONFIG):
+        if path.exists():
+            return path
+    raise ConfigError(None, f"there is no {SYSTEM_CONFIG} and no ./{LOCAL_CONFIG}; name your file with --config")
+
+
+def load(path: Path) -> Config:
+    """Read and check one file. Raises ConfigError for the first mistake; its `others` hold the rest."""
+    text = _read_text(path)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(error, path) from None
+    except (ValueError, RecursionError):  # tomllib's own limits: digits of a number, brackets within brackets
+        raise ConfigError(
+            None, "this is not TOML that can be read: a number or a nesting is too long", file=path
+        ) from None
+    try:
+        config = Config.model_validate(document, context={"base": path.absolute().parent})
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        raise _with_lines([_as_sentence(detail, document) for detail in details], text, document, path) from None
+    problems = list(_contradictions(config))
+    if problems:
+        raise _with_lines(problems, text, document, path)
+    return config
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(None, f"cannot be read: {_reason(error)}", file=path) from None
+    if len(data) > _MAX_CONFIG_BYTES:
+        raise ConfigError(None, "is larger than 4 MiB, which no configuration is", file=path)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(None, "is not UTF-8 text", line, file=path) from None
+
+
+_SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+def _syntax_error(error: tomllib.TOMLDecodeError, path: Path) -> ConfigError:
+    message = str(error)
+    place = _SYNTAX_PLACE.search(message)
+    line = int(place[1]) if place and place[1] else None
+    said = message[: place.start()] if place else message
+    ends = " (at the end of the file)" if place and not place[1] else ""
+    return ConfigError(None, f"this is not TOML: {said[:1].lower()}{said[1:]}{ends}", line, file=path)
+
+
+_AFTER_ALL_LINES = _MAX_CONFIG_BYTES + 1
+
+
+class _PlacedError(ConfigError):
+    """A ConfigError that still knows where in the document it is."""
+
+    def __init__(self, where: tuple[str | int, ...], why: str) -> None:
+        super().__init__(_dotted(where), why)
+        self.where = where
+
+
+def _as_sentence(detail: ErrorDetails, document: Mapping[str, Any]) -> _PlacedError:
+    where = tuple(part for part in detail["loc"] if part != "[key]")
+    key = _dotted(where)
+    kind = detail["type"]
+    context = detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _PlacedError(where, _unknown_key(where))
+    if where == ("volume",) and kind in {"missing", "too_short"}:
+        return _PlacedError(where, "there is no [[volume]]; add at least one")
+    if kind == "missing":
+        return _PlacedError(where, f"'{key}' is missing")
+    if kind in _MUST_BE:
+        return _PlacedError(
+            where, f"'{key}' must be {_MUST_BE[kind].format(key=key, **context)}{_got(where, document)}"
+        )
+    if kind == "value_error":
+        return _PlacedError(where, f"'{key}' {context['error']}")
+    return _PlacedError(where, f"'{key}' is wrong: {detail['msg'][:1].lower()}{detail['msg'][1:]}")
+
+
+_MUST_BE = {
+    "greater_than_equal": "at least {ge:g}",
+    "less_than_equal": "at most {le:g}",
+    "finite_number": "a finite number",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "text in quotes",
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "list_type": "a list",
+    "tuple_type": "written as [[{key}]]",
+    "literal_error": "{expected}",
+    "string_too_short": "at least {min_length} characters long",
+    "string_too_long": "at most {max_length} characters long",
+}
+_SECRET_KEYS = frozenset({"password"})
+
+
+def _got(where: tuple[str | int, ...], document: Mapping[str, Any]) -> str:
+    value = _value_at(where, document)
+    if where[-1] in _SECRET_KEYS or not isinstance(value, str | int | float):
+        return ""
+    return f", not {_shown(value) if isinstance(value, str) else str(value).lower()}"
+
+
+def _value_at(where: tuple[str | int, ...], document: Any) -> Any:
+    for part in where:
+        try:
+            document = document[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return document
+
+
+def _unknown_key(where: tuple[str | int, ...]) -> str:
+    known = sorted(_known_keys(where[:-1]))
+    near = get_close_matches(str(where[-1]), known, n=1, cutoff=0.6)
+    hint = f"; did you mean '{near[0]}'?" if near else f"; known here: {', '.join(known)}"
+    return f"unknown key '{_dotted(where)}'{hint}"
+
+
+def _known_keys(table: tuple[str | int, ...]) -> Iterator[str]:
+    model: type[_Table] = Config
+    match table:
+        case ("volume", *_):
+            model = Volume
+        case ("camera", *_):
+            model = Camera
+        case ("recording",):
+            model = Recording
+        case ("metrics",):
+            model = MetricsListen
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+
+
+def _contradictions(config: Config) -> Iterator[_PlacedError]:
+    """What each table alone cannot see."""
+    names: set[str] = set()
+    paths: dict[Path, str] = {}
+    for number, volume in enumerate(config.volumes):
+        if volume.name in names:
+            yield _PlacedError(("volume", number, "name"), f"two volumes are named '{volume.name}'; names must differ")
+        names.add(volume.name)
+        if volume.path in paths:
+            yield _PlacedError(
+                ("volume", number, "path"),
+                f"the volumes '{paths[volume.path]}' and '{volume.name}' have the same path {volume.path}",
+            )
+        paths.setdefault(volume.path, volume.name)
+    for name, camera in config.cameras.items():
+        if camera.volume is not None and camera.volume not in names:
+            yield _PlacedError(
+                ("camera", name, "volume"),
+                f"'camera.{name}.volume' names '{camera.volume}', but the volumes are: {', '.join(sorted(names))}",
+            )
+
+
+def _with_lines(problems: list[_PlacedError], text: str, document: Mapping[str, Any], path: Path) -> ConfigError:
+    lines = key_lines(text, document)
+    for problem in problems:
+        problem.file = path
+        problem.line = _line_of(problem.where, lines)
+    problems.sort(key=lambda problem: problem.line or _AFTER_ALL_LINES)
+    first, *rest = problems
+    first.others = tuple(rest)
+    return first
+
+
+def _line_of(where: tuple[str | int, ...], lines: Mapping[tuple[str | int, ...], int]) -> int | None:
+    """The key's own line; for a key that is missing that of the table it belongs into."""
+    return lines.get(where) or lines.get(where[:-1])
+
+
+def _dotted(where: tuple[str | int, ...]) -> str:
+    """As a person would say it: volume[2] is the second [[volume]]."""
+    said = ""
+    for part in where:
+        said += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if said else part
+    return said
+
+
+def _read_private(path: Path, key: str) -> SecretStr:
+    """A password file's first line. ConfigError where others than its owner may read it, or nothing is in it."""
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read(4096)
+    except OSError as error:
+        raise ConfigError(key, f"'{key}' names {path}, which cannot be read: {_reason(error)}") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise ConfigError(key, f"{path} may be read by others than its owner; run: chmod 600 {path}")
+    return _first_line(data, path, key)
+
+
+def _read_systemd(camera: str) -> SecretStr:
+    key = f"camera.{camera}.password"
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    if directory:
+        path = Path(directory) / f"camera.{camera}"
+        try:
+            return _first_line(path.read_bytes()[:4096], path, key)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise ConfigError(key, f"the systemd credential {path} cannot be read: {_reason(error)}") from None
+    raise ConfigError(
+        key,
+        f"the camera '{camera}' has a user but no password; add password_file, "
+        f"or a systemd credential named camera.{camera}",
+    )
+
+
+def _first_line(data: bytes, path: Path, key: str) -> SecretStr:
+    try:
+        password = data.decode().partition("\n")[0].rstrip("\r")
+    except UnicodeDecodeError:
+        raise ConfigError(key, f"{path} is not UTF-8 text, so it cannot be a password") from None
+    if not password:
+        raise ConfigError(key, f"{path} has no password in its first line")
+    return SecretStr(password)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+# ---- which line a key stands in -------------------------------------------------------------------------------------
+
+Where = tuple[str | int, ...]
+"""A place in a document: ("volume", 0, "path")."""
+
+
+def key_lines(text: str, document: Mapping[str, Any]) -> dict[Where, int]:
+    """The line, from 1, of each key and table of `text`, which tomllib has read as `document`.
+
+    tomllib keeps no lines, so the text is read a second time. That reading is believed only where it found exactly the
+    keys and the values tomllib found; else the answer is empty, so that no message ever names a wrong line.
+    """
+    scan = _Scan(text.replace("\r\n", "\n"))
+    try:
+        scan.document()
+        agreed = all(_agrees(where, value, document) for where, value in scan.values.items())
+    except (_LostError, ValueError, RecursionError):
+        return {}
+    if not agreed or set(scan.values) != set(_leaves(document)):
+        return {}
+    return scan.implied | scan.lines
+
+
+def _agrees(where: Where, value: str, document: Mapping[str, Any]) -> bool:
+    return bool(tomllib.loads(f"value = {value}")["value"] == _value_at(where, document))
+
+
+def _leaves(value: Any, where: Where = ()) -> Iterator[Where]:
+    """Places of everything written as `key = value`; what stands in a list belongs to the list's key."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if isinstance(inner, dict) and inner:
+                yield from _leaves(inner, (*where, key))
+            elif isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner):
+                for number, item in enumerate(inner):
+                    yield from _leaves(item, (*where, key, number))
+            elif not isinstance(inner, dict):
+                yield (*where, key)
+
+
+class _LostError(Exception):
+    """The scan met something it does not understand."""
+
+
+_BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
+_SPACES = re.compile(r"[ \t]*")
+_KEY_PART = re.compile(r"""[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*'""")
+_SCALAR = re.compile(
+    r"""
+    \"{3}(?:\\.|"{1,2}(?!")|[^"\\])*"{3,5} | '{3}(?:'{1,2}(?!')|[^'])*'{3,5}
+    | "(?:\\.|[^"\\\n])*" | '[^'\n]*'
+    | \d{4}-\d\d-\d\d[ ]\d\d:[^\s,\]}\#]* | [^\s,\]}\#"'\[{]+
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class _Scan:
+    """One reading of a TOML text that notes where each key stands. Raises _LostError where it is not sure."""
+
+    def __init__(self, text: str) -> None:
+        self.lines: dict[Where, int] = {}
+        self.implied: dict[Where, int] = {}
+        """Tables that nothing but a key or table inside them mentions."""
+        self.values: dict[Where, str] = {}
+        self._text = text
+        self._at = 0
+        self._counts: dict[Where, int] = {}
+
+    def document(self) -> None:
+        table: Where = ()
+        while self._skip(_BLANK) < len(self._text):
+            if self._text.startswith("[", self._at):
+                table = self._header()
+            else:
+                self._assignment(table)
+
+    def _header(self) -> Where:
+        line, repeated = self._line(), self._text.startswith("[[", self._at)
+        self._at += 2 if repeated else 1
+        where = self._resolved(self._key())
+        self._expect("]]" if repeated else "]")
+        if repeated:
+            number = self._counts.get(where, 0)
+            self._counts[where] = number + 1
+            self.implied.setdefault(where, line)
+            where = (*where, number)
+        self._note(where, line)
+        return where
+
+    def _resolved(self, key: tuple[str, ...]) -> Where:
+        """Below a [[table]] a header means its last element."""
+        where: Where = ()
+        for part in key:
+            if where in self._counts:
+                where = (*where, self._counts[where] - 1)
+            where = (*where, part)
+        return where
+
+    def _assignment(self, table: Where) -> None:
+        line = self._line()
+        where = (*table, *self._key())
+        self._expect("=")
+        self._skip(_SPACES)
+        self._note(where, line)
+        if self._text.startswith("{", self._at):
+            self._inline_table(where)
+        else:
+            self._list_or_scalar(where)
+
+    def _inline_table(self, where: Where) -> None:
+        self._at += 1
+        while not self._took("}"):
+            self._assignment(where)
+            self._took(",")
+
+    def _list_or_scalar(self, where: Where) -> None:
+        start = self._at
+        if not self._text.startswith("[", self._at):
+            self._scalar()
+            self.values[where] = self._text[start : self._at]
+        elif not self._list_of_tables(where):
+            self._at = start
+            self._list()
+            self.values[where] = self._text[start : self._at]
+
+    def _list_of_tables(self, where: Where) -> bool:
+        """`key = [{...}, {...}]`: the same as [[key]] twice. False, wherever it stopped, for any other list."""
+        self._at += 1
+        number = 0
+        while self._text.startswith("{", self._skip(_BLANK)):
+            self._note((*where, number), self._line())
+            self._inline_table((*where, number))
+            number += 1
+            self._took(",")
+        return number > 0 and self._took("]")
+
+    def _list(self) -> None:
+        self._at += 1
+        while not self._took("]"):
+            if self._text.startswith("{", self._at):
+                raise _LostError  # tables among other values: no key of ours
+            if self._text.startswith("[", self._at):
+                self._list()
+            else:
+                self._scalar()
+            self._took(",")
+
+    def _scalar(self) -> None:
+        self._at = self._match(_SCALAR).end()
+
+    def _key(self) -> tuple[str, ...]:
+        parts: list[str] = []
+        while True:
+            self._skip(_SPACES)
+            found = self._match(_KEY_PART)
+            self._at = found.end()
+            # tomllib itself says what an escape in a quoted key means.
+            parts.append(next(iter(tomllib.loads(f"{found[0]} = 0"))))
+            self._skip(_SPACES)
+            if not self._text.startswith(".", self._at):
+                return tuple(parts)
+            self._at += 1
+
+    def _note(self, where: Where, line: int) -> None:
+        if where in self.lines:
+            raise _LostError
+        self.lines[where] = line
+        for depth in range(1, len(where)):
+            self.implied.setdefault(where[:depth], line)
+
+    def _took(self, char: str) -> bool:
+        """Step over `char`, and the blanks around it, where it comes next."""
+        if not self._text.startswith(char, self._skip(_BLANK)):
+            return False
+        self._at += 1
+        self._skip(_BLANK if char == "," else _SPACES)
+        return True
+
+    def _expect(self, word: str) -> None:
+        if not self._text.startswith(word, self._at):
+            raise _LostError
+        self._at += len(word)
+
+    def _match(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            raise _LostError
+        return found
+
+    def _skip(self, pattern: re.Pattern[str]) -> int:
+        self._at = self._match(pattern).end()
+        return self._at
+
+    def _line(self) -> int:
+        return self._text.count("\n", 0, self._at) + 1
