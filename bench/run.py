@@ -388,6 +388,8 @@ def main() -> int:
     if _is_in_memory(asked.dir):
         parser.error(f"{asked.dir} is in memory: syncing costs nothing there; name a directory on a disk with --dir")
 
+    # An ended bench must end what it started: SIGTERM unwinds like an exit.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     found: list[Figures] = []
     verdicts: list[Verdict] = []
     try:
