@@ -1,0 +1,26 @@
+"""How the bench judges what it measured."""
+
+from bench.run import Figures, verdict
+
+
+def figures(recorder: str, cpu_s: float, pss_mb: float) -> Figures:
+    return Figures(recorder, 50, cpu_s, pss_mb * 1e6, pss_mb * 1e6, kept=1.0, held_up=0)
+
+
+def test_the_verdict_is_the_median_of_each_rounds_own_ratio() -> None:
+    slow_fast_usual = [(20.0, 5.0), (8.0, 2.4), (12.0, 3.0)]
+    found = [f for theirs, ours in slow_fast_usual for f in (figures("ffmpeg", theirs, 10), figures("nvr", ours, 2))]
+    judged = verdict(50, found)
+    assert judged is not None
+    assert (judged.cpu_ratio, judged.memory_ratio) == (0.25, 0.2)
+    assert judged.met
+
+
+def test_too_much_memory_alone_misses_the_target() -> None:
+    judged = verdict(50, [figures("ffmpeg", 10, 10), figures("nvr", 1, 3.1)])
+    assert judged is not None
+    assert not judged.met
+
+
+def test_one_recorder_alone_is_not_judged() -> None:
+    assert verdict(50, [figures("nvr", 1, 1)]) is None
