@@ -1,0 +1,18 @@
+"""What the web asks of the daemon."""
+
+from typing import Any, Protocol
+
+
+class Service(Protocol):
+    """The daemon as its API sees it. Every answer is plain values that JSON can hold, times as contract strings.
+
+    Called in the daemon's loop, so each method answers from memory and at once.
+    """
+
+    def status(self) -> dict[str, Any]:
+        """`{version, cameras: [...], volumes: [...]}`: is every camera recording, since when, how far back, disk."""
+        ...
+
+    def live(self) -> dict[str, Any]:
+        """`{camera: {path, run, seq, start_us, end_us, frames, ...}}`: the segment that each camera writes now."""
+        ...
