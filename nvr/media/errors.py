@@ -5,13 +5,13 @@ class MediaError(Exception):
     """What arrived, or what lies on disk, cannot be handled; the message says what in one sentence."""
 
 
-class NotDecodable(MediaError):  # noqa: N818 - the room speaks of what is wrong
+class NotDecodable(MediaError):
     """The bytes are not the MPEG-4 Part 2 (or MP4) this house can keep so that a decoder reads it."""
 
 
-class UnitTooLarge(MediaError):  # noqa: N818 - the room speaks of what is wrong
+class UnitTooLarge(MediaError):
     """A picture grew past the cap before its end was seen."""
 
 
-class LabelTooNew(MediaError):  # noqa: N818 - the room speaks of what is wrong
+class LabelTooNew(MediaError):
     """A label was written by a newer nvr whose layout this one cannot read."""
