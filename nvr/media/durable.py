@@ -129,6 +129,11 @@ class DurableFile:
             raise
         return len(data)
 
+    def append(self, data: Octets) -> None:
+        """Writes `data` behind the end, wherever the position was."""
+        self.seek(0, os.SEEK_END)
+        self.write(data)
+
     def sync(self) -> None:
         """Puts everything written so far on disk. After a failure it is never tried again: Linux may claim success."""
         self._refuse_after_trouble()

@@ -65,6 +65,21 @@ def parse_vol(header: bytes, at: int = 0) -> Vol:
     return Vol(header, width, height, resolution, fixed_increment)
 
 
+def leads_with_vol(data: bytes) -> bool:
+    """Whether a VOL stands before the first GOV or VOP: then FFmpeg's muxer finds the decoder's configuration in it."""
+    return _vol_at(data) >= 0
+
+
+def find_vol(data: bytes) -> Vol | None:
+    """The VOL before the first GOV or VOP, or None; raises NotDecodable where there is one that cannot be recorded."""
+    at = _vol_at(data)
+    if at < 0:
+        return None
+    start = data.find(PREFIX)
+    end = data.find(PREFIX, at + 4)
+    return parse_vol(data[start : len(data) if end < 0 else end], at - start)
+
+
 def increment_bits(resolution: int) -> int:
     """How many bits a vop_time_increment takes: enough for 0..resolution-1, at least one (6.3.5)."""
     return max(1, (resolution - 1).bit_length())
@@ -95,6 +110,18 @@ def parse_gov(data: bytes, at: int) -> int | None:
     if not marker or hours > 23 or minutes > 59 or seconds > 59:
         return None
     return hours * 3600 + minutes * 60 + seconds
+
+
+def _vol_at(data: bytes) -> int:
+    at = data.find(PREFIX)
+    while 0 <= at < len(data) - 3:
+        code = data[at + 3]
+        if VOL_FIRST <= code <= VOL_LAST:
+            return at
+        if code in (GOV, VOP):
+            break
+        at = data.find(PREFIX, at + 4)
+    return -1
 
 
 class _Bits:

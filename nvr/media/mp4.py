@@ -1,0 +1,166 @@
+"""The only writer of MP4: coded pictures in, a file that plays while it grows, after a crash, and when it is closed.
+
+The file grows as fragments (`hybrid_fragmented`): what is on disk at any moment is readable up to the last whole
+fragment. Closing it appends one index of everything and turns the front into an ordinary MP4's (boxes.py).
+"""
+
+import struct
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Final
+
+import av
+
+from nvr.media.durable import DurableFile, Octets
+from nvr.media.errors import NotDecodable
+from nvr.media.frame import Vol
+from nvr.media.mpeg4 import leads_with_vol
+from nvr.units import US
+
+_BUFFER: Final = 1 << 16  # measured: 64 kB costs no more CPU than 512 kB and saves a quarter of a megabyte per camera
+_MIN_FRAGMENT_US: Final = US // 2  # a stream of I-VOPs alone would else make a fragment of every picture
+_MIN_TICKS: Final = 10_000  # below, FFmpeg doubles the time scale behind our back
+
+
+class Mp4File:
+    """One file being written. Ticks may begin anywhere; the file's own time begins at 0 with its first picture.
+
+    Every method that writes raises OSError as soon as the disk has failed, and from then on; nothing is written any
+    more, and what was written before stays as it is. One thread at a time; `file` is not closed here.
+    """
+
+    def __init__(
+        self,
+        file: DurableFile,
+        vol: Vol,
+        time_base: Fraction,
+        metadata: Mapping[str, str],
+        *,
+        fragment_us: int,
+        text: bool = False,
+    ) -> None:
+        """Begins a file; nothing is written before the first picture.
+
+        `time_base` is 1/n with n of at least 10 000. `metadata`: title, comment, creation_time (ISO 8601).
+        `fragment_us`: a fragment is written at each I-VOP and at least this often (and at most twice a second).
+        `text`: adds a timed text track (tx3g) for `add_text`.
+        """
+        if time_base.numerator != 1 or time_base.denominator < _MIN_TICKS:
+            raise ValueError(f"a time base of {time_base}, 1/{_MIN_TICKS} or finer is needed")
+        self._file = file
+        self._vol = vol
+        self._time_base = time_base
+        self._first_tick: int | None = None
+        self._pipe = _Pipe(file)
+        # PyAV refuses nothing it does not know: the names are checked by the tests, which read the files back.
+        options = {
+            "movflags": "+hybrid_fragmented+frag_keyframe",
+            "frag_duration": str(fragment_us),
+            "min_frag_duration": str(min(_MIN_FRAGMENT_US, fragment_us)),
+            "flush_packets": "1",
+            "max_interleave_delta": "1",
+        }
+        self._output = av.open(self._pipe, "w", format="mp4", buffer_size=_BUFFER, options=options)
+        self._output.metadata.update(metadata)
+        self._video = self._output.add_mux_stream("mpeg4", width=vol.width, height=vol.height, time_base=time_base)
+        self._text = self._output.add_mux_stream("mov_text") if text else None
+        if self._text is not None:
+            self._text.time_base = time_base
+
+    def add(self, data: bytes, ticks: int, duration: int, key: bool) -> None:
+        """Adds a picture; `ticks` rises strictly, `duration` is the ticks it stands (a guess will do but for the last).
+
+        The first must be an I-VOP; where it lacks the VOL, the VOL is put before it. Raises OSError.
+        """
+        begins = self._first_tick is None
+        if begins:
+            data = self._begin(data, ticks, key)
+        packet = av.Packet(data)  # without a copy: fine for muxing, never for decoding (no padding behind it)
+        packet.stream = self._video
+        packet.time_base = self._time_base
+        packet.pts = packet.dts = ticks - self._first_tick  # type: ignore[operator]  # set by _begin
+        packet.duration = duration
+        packet.is_keyframe = key
+        self._output.mux_one(packet)
+        if begins and self._text is not None:
+            # FFmpeg writes no moov before each track has a sample: without one a crash would leave nothing readable.
+            self.add_text("", ticks, duration)
+        if self._file.trouble is not None:
+            raise self._file.trouble
+
+    def add_text(self, text: str, ticks: int, duration: int) -> None:
+        """Adds a line of timed text; its ticks are those of the pictures and do not fall. Raises OSError."""
+        if self._text is None or self._first_tick is None:
+            raise ValueError("timed text needs a text track and a picture before it")
+        line = text.encode()[:0xFFFF]
+        packet = av.Packet(struct.pack(">H", len(line)) + line)
+        packet.stream = self._text
+        packet.time_base = self._time_base
+        packet.pts = packet.dts = ticks - self._first_tick
+        packet.duration = duration
+        packet.is_keyframe = True
+        self._output.mux_one(packet)
+        if self._file.trouble is not None:
+            raise self._file.trouble
+
+    def close(self) -> None:
+        """Writes the last fragment and the index, then the front; the label and the last fsync are the owner's.
+
+        Raises OSError, and after any earlier failure writes nothing: the front must not be touched when the tail is
+        not known to be on disk.
+        """
+        if self._file.trouble is not None:
+            self.abandon()
+            raise self._file.trouble
+        try:
+            self._output.close()
+        finally:
+            self._pipe.closed = True
+        if self._file.trouble is not None:
+            raise self._file.trouble
+
+    def abandon(self) -> None:
+        """Lets go without writing another byte; the file stays as after a crash. Harmless when repeated."""
+        self._pipe.closed = True
+
+    def _begin(self, data: bytes, ticks: int, key: bool) -> bytes:
+        if not key:
+            raise NotDecodable("the first picture of a file is not an I-VOP")
+        self._first_tick = ticks
+        return data if leads_with_vol(data) else self._vol.header + data
+
+
+class _Pipe:
+    """What FFmpeg writes to. It never hears of trouble: it would ignore it, or carry on in its own way.
+
+    The durable file remembers the trouble and takes no further byte; Mp4File asks it after each call.
+    """
+
+    __slots__ = ("_file", "closed")
+
+    def __init__(self, file: DurableFile) -> None:
+        self._file = file
+        self.closed = False
+        """PyAV writes no trailer to a closed file, not even when its container is collected as garbage."""
+
+    def write(self, data: Octets) -> int:
+        if not self.closed and self._file.trouble is None:
+            try:
+                self._file.write(data)
+            except OSError:
+                self.closed = True
+        return len(data)
+
+    def seek(self, offset: int, whence: int) -> int:
+        if self.closed or self._file.trouble is not None:
+            return offset
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
