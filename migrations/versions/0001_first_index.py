@@ -1,0 +1,132 @@
+"""The first index: cameras, volumes, runs, segments, gaps, garbage."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+Int = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "archive",
+        sa.Column("id", Int, sa.CheckConstraint("id = 1", name=op.f("ck_archive_single")), nullable=False),
+        sa.Column("uuid", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_archive")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "camera",
+        sa.Column("id", Int, nullable=False),
+        sa.Column("slug", sa.Text, nullable=False),
+        sa.Column("configured_at_us", Int, nullable=False),
+        sa.Column("longest_segment_us", Int, server_default=sa.text("0"), nullable=False),
+        sa.Column("longest_gap_us", Int, server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_camera")),
+        sa.UniqueConstraint("slug", name=op.f("uq_camera_slug")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "volume",
+        sa.Column("id", Int, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("uuid", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_volume")),
+        sa.UniqueConstraint("name", name=op.f("uq_volume_name")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_volume_uuid")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "run",
+        sa.Column("id", Int, nullable=False),
+        sa.Column("camera_id", Int, nullable=False),
+        sa.Column("folder", sa.Text, nullable=False),
+        sa.Column("started_us", Int, nullable=False),
+        sa.Column("begin_reason", sa.Text, nullable=False),
+        sa.Column("ended_us", Int),
+        sa.Column("end_reason", sa.Text),
+        sa.Column("epoch", Int, nullable=False),
+        sa.Column("clock_source", sa.Text, nullable=False),
+        sa.Column("utc_anchor_us", Int, nullable=False),
+        sa.Column("slope_ppb", Int, nullable=False),
+        sa.Column(
+            "host_synchronised",
+            Int,
+            sa.CheckConstraint("host_synchronised IN (0, 1)", name=op.f("ck_run_host_synchronised")),
+            nullable=False,
+        ),
+        sa.Column("correction_us", Int, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_run_camera_id_camera")),
+        sqlite_strict=True,
+    )
+    op.create_index(op.f("ix_run_camera_id_started_us"), "run", ["camera_id", "started_us"])
+    op.create_table(
+        "segment",
+        sa.Column("id", Int, nullable=False),
+        sa.Column("camera_id", Int, nullable=False),
+        sa.Column("run", Int, nullable=False),
+        sa.Column("seq", Int, nullable=False),
+        sa.Column("volume_id", Int, nullable=False),
+        sa.Column("start_us", Int, nullable=False),
+        sa.Column("end_us", Int, nullable=False),
+        sa.Column("frames", Int, nullable=False),
+        sa.Column("size_bytes", Int, nullable=False),
+        sa.Column("time_base_num", Int, nullable=False),
+        sa.Column("time_base_den", Int, nullable=False),
+        sa.Column("first_tick", Int, nullable=False),
+        sa.Column("duration_ticks", Int, nullable=False),
+        sa.Column(
+            "recovered",
+            Int,
+            sa.CheckConstraint("recovered IN (0, 1)", name=op.f("ck_segment_recovered")),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Text,
+            sa.CheckConstraint("state IN ('ok', 'damaged', 'missing', 'truncated')", name=op.f("ck_segment_state")),
+            nullable=False,
+        ),
+        sa.Column("sha256", sa.LargeBinary),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_segment")),
+        sa.CheckConstraint("end_us > start_us", name=op.f("ck_segment_span")),
+        sa.CheckConstraint("frames > 0 AND size_bytes >= 0", name=op.f("ck_segment_sizes")),
+        sa.UniqueConstraint("run", "seq", name=op.f("uq_segment_run_seq")),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_segment_camera_id_camera")),
+        sa.ForeignKeyConstraint(["run"], ["run.id"], name=op.f("fk_segment_run_run")),
+        sa.ForeignKeyConstraint(["volume_id"], ["volume.id"], name=op.f("fk_segment_volume_id_volume")),
+        sqlite_strict=True,
+    )
+    op.create_index(op.f("ix_segment_camera_id_start_us"), "segment", ["camera_id", "start_us"])
+    op.create_table(
+        "gap",
+        sa.Column("id", Int, nullable=False),
+        sa.Column("camera_id", Int, nullable=False),
+        sa.Column(
+            "kind", sa.Text, sa.CheckConstraint("kind IN ('gap', 'off')", name=op.f("ck_gap_kind")), nullable=False
+        ),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("start_us", Int, nullable=False),
+        sa.Column("end_us", Int),
+        sa.Column("epoch", Int, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_gap")),
+        sa.CheckConstraint("end_us > start_us", name=op.f("ck_gap_span")),
+        sa.UniqueConstraint("camera_id", "start_us", "epoch", name=op.f("uq_gap_camera_id_start_us_epoch")),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_gap_camera_id_camera")),
+        sqlite_strict=True,
+    )
+    op.create_index("uq_gap_open", "gap", ["camera_id"], unique=True, sqlite_where=sa.text("end_us IS NULL"))
+    op.create_table(
+        "garbage",
+        sa.Column("id", Int, nullable=False),
+        sa.Column("volume_id", Int, nullable=False),
+        sa.Column("path", sa.Text, nullable=False),
+        sa.Column("since_us", Int, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_garbage")),
+        sa.UniqueConstraint("volume_id", "path", name=op.f("uq_garbage_volume_id_path")),
+        sa.ForeignKeyConstraint(["volume_id"], ["volume.id"], name=op.f("fk_garbage_volume_id_volume")),
+        sqlite_strict=True,
+    )

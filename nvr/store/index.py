@@ -1,0 +1,455 @@
+"""The index's one writer: a thread with the only read-write connection, fed with typed commands.
+
+Commands are committed together: whatever has queued up while a transaction was written makes the next one, and nothing
+ever waits to be joined by more. A future is done when its command is on disk.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+
+from nvr.store import tables
+from nvr.store.connections import translated, wal_path, writer_engine
+from nvr.store.errors import DiskFull, IndexDamaged
+from nvr.store.ledger import DropSpan, PutSpan, SpanChange
+from nvr.store.names import segment_path
+from nvr.store.rows import Garbage, Run, SegmentRow, SegmentState, Span, SpanKind
+from nvr.units import US
+
+__all__ = ["Index", "Run", "SegmentRow", "SegmentState"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_MOST_PER_TRANSACTION: Final = 500
+
+
+class Index:
+    """The index for whoever has something to put into it; safe to use from any thread.
+
+    A command's future raises DiskFull (make room and give the command again), IndexDamaged (stop and tell: nothing
+    more is taken), or sqlalchemy's IntegrityError where the command breaks a rule of the tables, alone.
+    """
+
+    def __init__(self, path: Path, *, on_commit: Callable[[float, int], None] | None = None) -> None:
+        """Opens an index that `schema.prepare` has made ready, under the data directory's lock.
+
+        `on_commit(seconds, commands)` is called on the writer's thread after each transaction. Raises IndexDamaged.
+        """
+        self._path = path
+        self._on_commit = on_commit
+        self._queue: SimpleQueue[_Command | None] = SimpleQueue()
+        self._door = Lock()
+        self._closed = False
+        self._damage: IndexDamaged | None = None
+        self._engine = writer_engine(path)
+        with translated("opening it"):
+            self._connection = self._engine.connect()
+            self._last_run: int = self._connection.execute(select(func.max(tables.run.c.id))).scalar() or 0
+            self._connection.rollback()
+        self._thread = Thread(target=self._write, name="index writer", daemon=True)
+        self._thread.start()
+
+    # ---- cameras, volumes, the archive
+
+    def name_archive(self, uuid: str) -> "Future[str]":
+        """Gives the archive this name unless it has one; answers the one it has."""
+
+        def run(connection: Connection) -> str:
+            connection.execute(_name_archive, {"id": 1, "uuid": uuid})
+            return str(connection.execute(select(tables.archive.c.uuid)).scalar_one())
+
+        return self.do(run)
+
+    def add_camera(self, slug: str, at_us: int) -> "Future[int]":
+        """Makes a camera known as configured since `at_us`; one that is known stays as it is. Answers its id."""
+
+        def run(connection: Connection) -> int:
+            connection.execute(_add_camera, {"slug": slug, "configured_at_us": at_us})
+            return int(connection.execute(_camera_id, {"slug_is": slug}).scalar_one())
+
+        return self.do(run)
+
+    def rename_camera(self, was: str, slug: str) -> "Future[bool]":
+        """Gives a camera and all its footage a new slug; False where no camera has the old one."""
+        return self.do(
+            lambda connection: connection.execute(_rename_camera, {"slug_is": was, "slug": slug}).rowcount > 0
+        )
+
+    def add_volume(self, name: str, uuid: str) -> "Future[int]":
+        """Makes a volume known, by this name from now on. Answers its id."""
+
+        def run(connection: Connection) -> int:
+            connection.execute(_add_volume, {"name": name, "uuid": uuid})
+            return int(connection.execute(_volume_id, {"uuid_is": uuid}).scalar_one())
+
+        return self.do(run)
+
+    # ---- runs
+
+    def next_run(self, start_us: int) -> int:
+        """A number for a run that starts now: the larger of last + 1 and the Unix second of `start_us`; at once."""
+        with self._door:
+            self._last_run = max(self._last_run + 1, start_us // US)
+            return self._last_run
+
+    def begin_run(self, run: Run) -> "Future[None]":
+        """Puts a run; given again it is replaced, so a segment's writer may make sure of it."""
+        values = _run_values(run)
+        return self.do(lambda connection: _nothing(connection.execute(_put_run, values)))
+
+    def update_run(self, number: int, *, utc_anchor_us: int, slope_ppb: int, host_synchronised: bool) -> "Future[None]":
+        """Notes the mapping from media time to UTC as it is known now."""
+        values = {
+            "id_is": number,
+            "utc_anchor_us": utc_anchor_us,
+            "slope_ppb": slope_ppb,
+            "host_synchronised": int(host_synchronised),
+        }
+        return self.do(lambda connection: _nothing(connection.execute(_update_run, values)))
+
+    def correct_run(self, number: int, correction_us: int) -> "Future[None]":
+        """Notes what to add to every time of a run when asked, because the host's clock was wrong then."""
+        values = {"id_is": number, "correction_us": correction_us}
+        return self.do(lambda connection: _nothing(connection.execute(_correct_run, values)))
+
+    def end_run(self, number: int, ended_us: int, reason: str) -> "Future[None]":
+        """Notes a run's end; the first one told counts."""
+        values = {"id_is": number, "ended_us": ended_us, "end_reason": reason}
+        return self.do(lambda connection: _nothing(connection.execute(_end_run, values)))
+
+    # ---- segments
+
+    def add_segment(self, row: SegmentRow) -> "Future[int]":
+        """Promises a file that is sealed and synced (or says it is damaged). Answers the segment's id."""
+
+        def run(connection: Connection) -> int:
+            number = connection.execute(_add_segment, _segment_values(row)).lastrowid
+            longest = {"id_is": row.camera_id, "longest_segment_us": row.end_us - row.start_us}
+            connection.execute(_longer_segment, longest)
+            return int(number)
+
+        return self.do(run)
+
+    def mark_segment(self, segment_id: int, state: SegmentState) -> "Future[None]":
+        """Notes how a segment's file stands to its row."""
+        values = {"id_is": segment_id, "state": state.value}
+        return self.do(lambda connection: _nothing(connection.execute(_mark_segment, values)))
+
+    def condemn(self, segment_ids: Sequence[int], since_us: int) -> "Future[list[Garbage]]":
+        """Takes promises back: rows become garbage rows in one transaction; only after that files may be unlinked.
+
+        Answers what is to be unlinked; a segment that has no row any more is passed over.
+        """
+        return self.do(lambda connection: _condemn(connection, segment_ids, since_us))
+
+    def forget(self, garbage_ids: Iterable[int]) -> "Future[None]":
+        """Drops garbage rows whose files are unlinked and their directories synced."""
+        values = [{"id_is": garbage_id} for garbage_id in garbage_ids]
+        return self.do(lambda connection: _nothing(values and connection.execute(_forget, values)))
+
+    # ---- what was not recorded
+
+    def put_spans(self, camera_id: int, changes: Sequence[SpanChange]) -> "Future[None]":
+        """Puts what a camera's ledger answered, in one transaction. Given again it changes nothing."""
+        return self.do(lambda connection: _put_spans(connection, camera_id, changes))
+
+    # ---- the writer itself
+
+    def do(self, command: Callable[[Connection], T]) -> "Future[T]":
+        """Queues a command: it runs on the writer's thread inside a transaction, perhaps twice, and must not commit."""
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # from here on nobody's cancellation loses a row
+        with self._door:
+            if self._closed:
+                future.set_exception(RuntimeError("the index is closed"))
+            else:
+                self._queue.put(_Command(command, future))
+        return future
+
+    def ping(self) -> "Future[None]":
+        """Done when the writer has committed everything queued before: it lives."""
+        return self.do(_nothing)
+
+    def queue_length(self) -> int:
+        """Commands that wait for their transaction."""
+        return self._queue.qsize()
+
+    def wal_bytes(self) -> int:
+        """Size of the write-ahead log; it grows while a reader keeps an old moment open."""
+        try:
+            return wal_path(self._path).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    @property
+    def damage(self) -> IndexDamaged | None:
+        """Why nothing more is taken; None while all is well."""
+        return self._damage
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Commits what is queued and closes the connection; take no new readers before, close those there are first.
+
+        False where that was not done within `timeout_s`; harmless when repeated.
+        """
+        with self._door:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _write(self) -> None:
+        try:
+            while batch := self._next_batch():
+                self._commit_together(batch)
+        finally:
+            self._give_up_rest()
+            self._connection.close()
+            self._engine.dispose()
+
+    def _next_batch(self) -> "list[_Command]":
+        """Everything queued by now, at least one command; empty at the end."""
+        batch: list[_Command] = []
+        try:
+            command = self._queue.get()
+            while command is not None:
+                batch.append(command)
+                if len(batch) == _MOST_PER_TRANSACTION:
+                    return batch
+                command = self._queue.get_nowait()
+        except Empty:
+            return batch
+        if batch:
+            self._queue.put(None)  # the end comes after this batch; nothing can be behind it
+        return batch
+
+    def _commit_together(self, batch: "list[_Command]") -> None:
+        begun = time.monotonic()
+        try:
+            answers = self._transaction(batch)
+        except (DiskFull, IndexDamaged) as trouble:
+            for command in batch:
+                command.future.set_exception(trouble)
+        except Exception as trouble:  # noqa: BLE001 - whatever one command raises is its own caller's to know
+            if len(batch) == 1:
+                batch[0].future.set_exception(trouble)
+                return
+            for command in batch:
+                self._commit_together([command])
+        else:
+            for command, answer in zip(batch, answers, strict=True):
+                command.future.set_result(answer)
+            if self._on_commit is not None:
+                self._on_commit(time.monotonic() - begun, len(batch))
+
+    def _transaction(self, batch: "list[_Command]") -> list[Any]:
+        if self._damage is not None:
+            raise self._damage
+        try:
+            with translated("writing"), self._connection.begin():
+                return [command.run(self._connection) for command in batch]
+        except IndexDamaged as damage:
+            # After a failed sync the next one may claim success for pages that are gone: nothing more is believed.
+            self._damage = damage
+            log.critical("index given up", extra={"action": "index-damaged", "reason": str(damage)})
+            raise
+
+    def _give_up_rest(self) -> None:
+        with self._door:
+            self._closed = True
+        while True:
+            try:
+                command = self._queue.get_nowait()
+            except Empty:
+                return
+            if command is not None:
+                command.future.set_exception(RuntimeError("the index is closed"))
+
+
+class _Command:
+    __slots__ = ("future", "run")
+
+    def __init__(self, run: Callable[[Connection], Any], future: "Future[Any]") -> None:
+        self.run = run
+        self.future = future
+
+
+def _nothing(_: object) -> None:
+    return None
+
+
+def _run_values(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.number,
+        "camera_id": run.camera_id,
+        "folder": run.folder,
+        "started_us": run.started_us,
+        "begin_reason": run.begin_reason,
+        "ended_us": run.ended_us,
+        "end_reason": run.end_reason,
+        "epoch": run.epoch,
+        "clock_source": run.clock_source,
+        "utc_anchor_us": run.utc_anchor_us,
+        "slope_ppb": run.slope_ppb,
+        "host_synchronised": int(run.host_synchronised),
+        "correction_us": run.correction_us,
+    }
+
+
+def _segment_values(row: SegmentRow) -> dict[str, Any]:
+    return {
+        "camera_id": row.camera_id,
+        "run": row.run,
+        "seq": row.seq,
+        "volume_id": row.volume_id,
+        "start_us": row.start_us,
+        "end_us": row.end_us,
+        "frames": row.frames,
+        "size_bytes": row.size_bytes,
+        "time_base_num": row.time_base.numerator,
+        "time_base_den": row.time_base.denominator,
+        "first_tick": row.first_tick,
+        "duration_ticks": row.duration_ticks,
+        "recovered": int(row.recovered),
+        "state": row.state.value,
+        "sha256": row.sha256,
+    }
+
+
+def _condemn(connection: Connection, segment_ids: Sequence[int], since_us: int) -> list[Garbage]:
+    condemned = []
+    for segment_id in segment_ids:
+        found = connection.execute(_segment_file, {"id_is": segment_id}).one_or_none()
+        if found is None:
+            continue
+        path = segment_path(found.folder, found.start_us, found.run, found.seq)
+        values = {"volume_id": found.volume_id, "path": path, "since_us": since_us}
+        connection.execute(_add_garbage, values)
+        garbage_id = connection.execute(_garbage_id, {"volume_is": found.volume_id, "path_is": path}).scalar_one()
+        connection.execute(_drop_segment, {"id_is": segment_id})
+        condemned.append(Garbage(garbage_id, found.name, path, since_us))
+    return condemned
+
+
+def _put_spans(connection: Connection, camera_id: int, changes: Sequence[SpanChange]) -> None:
+    for change in changes:
+        match change:
+            case DropSpan(span):
+                connection.execute(_drop_span, _span_key(camera_id, span))
+            case PutSpan(span):
+                if span.end_us is None:
+                    _end_other_open(connection, camera_id, span)
+                _put_one_span(connection, camera_id, span)
+
+
+def _end_other_open(connection: Connection, camera_id: int, opening: Span) -> None:
+    """Where an earlier change was lost (a full disk), the span it left open ends where the next begins."""
+    left = connection.execute(_open_span, {"camera_is": camera_id}).one_or_none()
+    if left is None or (left.start_us, left.epoch) == (opening.start_us, opening.epoch):
+        return
+    span = Span(SpanKind(left.kind), left.reason, left.start_us, opening.start_us, left.epoch)
+    if span.start_us < opening.start_us:
+        _put_one_span(connection, camera_id, span)
+    else:
+        connection.execute(_drop_span, _span_key(camera_id, span))
+
+
+def _put_one_span(connection: Connection, camera_id: int, span: Span) -> None:
+    values = {
+        "camera_id": camera_id,
+        "kind": span.kind.value,
+        "reason": span.reason,
+        "start_us": span.start_us,
+        "end_us": span.end_us,
+        "epoch": span.epoch,
+    }
+    connection.execute(_put_span, values)
+    if span.end_us is not None:
+        connection.execute(_longer_gap, {"id_is": camera_id, "longest_gap_us": span.end_us - span.start_us})
+
+
+def _span_key(camera_id: int, span: Span) -> dict[str, int]:
+    return {"camera_is": camera_id, "start_is": span.start_us, "epoch_is": span.epoch}
+
+
+# ---- statements, compiled once
+
+_archive, _camera, _volume = tables.archive, tables.camera, tables.volume
+_run, _segment, _gap, _garbage = tables.run, tables.segment, tables.gap, tables.garbage
+
+_name_archive = insert_or(_archive).on_conflict_do_nothing()
+_add_camera = insert_or(_camera).values(slug=bindparam("slug"), configured_at_us=bindparam("configured_at_us"))
+_add_camera = _add_camera.on_conflict_do_nothing()
+_camera_id = select(_camera.c.id).where(_camera.c.slug == bindparam("slug_is"))
+_rename_camera = update(_camera).where(_camera.c.slug == bindparam("slug_is")).values(slug=bindparam("slug"))
+_new_volume = insert_or(_volume).values(name=bindparam("name"), uuid=bindparam("uuid"))
+_add_volume = _new_volume.on_conflict_do_update(
+    index_elements=[_volume.c.uuid], set_={"name": _new_volume.excluded.name}
+)
+_volume_id = select(_volume.c.id).where(_volume.c.uuid == bindparam("uuid_is"))
+
+_new_run = insert_or(_run).values({column.name: bindparam(column.name) for column in _run.columns})
+_put_run = _new_run.on_conflict_do_update(
+    index_elements=[_run.c.id], set_={column.name: column for column in _new_run.excluded if column.name != "id"}
+)
+_update_run = (
+    update(_run)
+    .where(_run.c.id == bindparam("id_is"))
+    .values({name: bindparam(name) for name in ("utc_anchor_us", "slope_ppb", "host_synchronised")})
+)
+_correct_run = update(_run).where(_run.c.id == bindparam("id_is")).values(correction_us=bindparam("correction_us"))
+_end_run = (
+    update(_run)
+    .where(_run.c.id == bindparam("id_is"), _run.c.ended_us.is_(None))
+    .values(ended_us=bindparam("ended_us"), end_reason=bindparam("end_reason"))
+)
+
+_add_segment = insert(_segment).values({c.name: bindparam(c.name) for c in _segment.columns if c.name != "id"})
+_longer_segment = (
+    update(_camera)
+    .where(_camera.c.id == bindparam("id_is"), _camera.c.longest_segment_us < bindparam("longest_segment_us"))
+    .values(longest_segment_us=bindparam("longest_segment_us"))
+)
+_mark_segment = update(_segment).where(_segment.c.id == bindparam("id_is")).values(state=bindparam("state"))
+_segment_file = (
+    select(_segment.c.volume_id, _segment.c.start_us, _segment.c.run, _segment.c.seq, _run.c.folder, _volume.c.name)
+    .join(_run, _run.c.id == _segment.c.run)
+    .join(_volume, _volume.c.id == _segment.c.volume_id)
+    .where(_segment.c.id == bindparam("id_is"))
+)
+_drop_segment = delete(_segment).where(_segment.c.id == bindparam("id_is"))
+
+_add_garbage = insert_or(_garbage).values({name: bindparam(name) for name in ("volume_id", "path", "since_us")})
+_add_garbage = _add_garbage.on_conflict_do_nothing()
+_garbage_id = select(_garbage.c.id).where(
+    _garbage.c.volume_id == bindparam("volume_is"), _garbage.c.path == bindparam("path_is")
+)
+_forget = delete(_garbage).where(_garbage.c.id == bindparam("id_is"))
+
+_new_span = insert_or(_gap).values({c.name: bindparam(c.name) for c in _gap.columns if c.name != "id"})
+_put_span = _new_span.on_conflict_do_update(
+    index_elements=[_gap.c.camera_id, _gap.c.start_us, _gap.c.epoch],
+    set_={name: _new_span.excluded[name] for name in ("kind", "reason", "end_us")},
+)
+_is_span = (
+    (_gap.c.camera_id == bindparam("camera_is"))
+    & (_gap.c.start_us == bindparam("start_is"))
+    & (_gap.c.epoch == bindparam("epoch_is"))
+)
+_drop_span = delete(_gap).where(_is_span)
+_open_span = select(_gap).where(_gap.c.camera_id == bindparam("camera_is"), _gap.c.end_us.is_(None))
+_longer_gap = (
+    update(_camera)
+    .where(_camera.c.id == bindparam("id_is"), _camera.c.longest_gap_us < bindparam("longest_gap_us"))
+    .values(longest_gap_us=bindparam("longest_gap_us"))
+)

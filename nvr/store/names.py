@@ -1,0 +1,75 @@
+"""Names of footage files: written and read in one place.
+
+    <camera>/<YYYY>/<MM>/<DD>/<YYYYMMDD>T<hhmmss>.<mmm>Z-<run>-<seq>.mp4      in UTC, below the volume's path
+
+A file being written has `.part` behind its name. The folder is the slug that the camera had when its run began.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from nvr.units import UtcMicros
+
+PART: Final = ".part"
+"""Behind the name of a file that is not sealed."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FOLDER: Final = re.compile(r"[a-z0-9-]{1,32}")
+_NAME: Final = re.compile(
+    r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)\.(\d{3})Z-(0|[1-9]\d{0,18})-(0|[1-9]\d{0,18})\.mp4", re.ASCII
+)
+_LATEST: Final = UtcMicros(int((datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) / timedelta(microseconds=1)))
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentName:
+    """What a segment's file name says."""
+
+    start_us: UtcMicros
+    """Cut down to whole milliseconds."""
+    run: int
+    seq: int
+
+
+def segment_path(folder: str, start_us: int, run: int, seq: int) -> str:
+    """A sealed segment's path relative to its volume. Raises ValueError where no such name can be."""
+    if not is_folder(folder):
+        raise ValueError(f"{folder!r} cannot be a camera's folder: it needs 1 to 32 of a-z, 0-9 and -")
+    if not 0 <= start_us < _LATEST or run < 0 or seq < 0:
+        raise ValueError(f"no name for a segment from {start_us} us, run {run}, number {seq}")
+    start = _EPOCH + timedelta(microseconds=start_us)
+    stamp = f"{start:%Y%m%dT%H%M%S}.{start.microsecond // 1000:03}Z"
+    # strftime's %Y does not pad years below 1000; the epoch is later than that.
+    return f"{folder}/{day_path(start.date())}/{stamp}-{run}-{seq}.mp4"
+
+
+def parse_segment_name(name: str) -> SegmentName | None:
+    """Reads a sealed segment's file name (its last part only); None where it is not one."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, milli, run, seq = (int(group) for group in match.groups())
+    try:
+        start = datetime(year, month, day, hour, minute, second, milli * 1000, UTC)
+    except ValueError:
+        return None
+    if start < _EPOCH:
+        return None
+    return SegmentName(UtcMicros((start - _EPOCH) // timedelta(microseconds=1)), run, seq)
+
+
+def is_folder(name: str) -> bool:
+    """Whether this can be the folder (and slug) of a camera."""
+    return _FOLDER.fullmatch(name) is not None
+
+
+def day_path(day: date) -> str:
+    """A day's folder below the camera's."""
+    return f"{day.year:04}/{day.month:02}/{day.day:02}"
+
+
+def day_of(at_us: int) -> date:
+    """The UTC day of a moment."""
+    return (_EPOCH + timedelta(microseconds=at_us)).date()

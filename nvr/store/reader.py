@@ -1,0 +1,383 @@
+"""Questions to the index, on connections that cannot write. Each question is answered from one moment.
+
+Whoever holds a `Reader` may ask from any thread; a question takes a connection for its own time only, so that the
+index's log never grows behind a slow reader. Long lists are asked page by page (`limit`, and `after=` the last one's
+`cursor`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, bindparam, func, or_, select, tuple_
+
+from nvr.store import tables
+from nvr.store.connections import reader_engine, still_engine, translated, wal_path
+from nvr.store.errors import IndexDamaged
+from nvr.store.lock import daemon_kept_out
+from nvr.store.names import parse_segment_name, segment_path
+from nvr.store.rows import (
+    Camera,
+    Garbage,
+    Recorded,
+    Run,
+    Segment,
+    SegmentRow,
+    SegmentState,
+    Span,
+    SpanKind,
+    VolumeRow,
+)
+from nvr.store.schema import INDEX_NAME, check_readable
+
+Cursor = tuple[int, int]
+"""Where a page ended: a segment's start and id."""
+
+
+class Reader:
+    """The index for whoever only asks. Raises IndexDamaged where it cannot be read."""
+
+    def __init__(self, index_path: Path, *, beside_daemon: bool = True) -> None:
+        """`beside_daemon`: the caller's own process holds the data directory's lock, so connections are kept open.
+
+        Otherwise each question finds out anew whether a daemon writes meanwhile (see `open_reader`).
+        """
+        self._path = index_path
+        self._kept: Engine | None = reader_engine(index_path, kept=True) if beside_daemon else None
+
+    def close(self) -> None:
+        """Closes the connections that are kept; a daemon does so before it closes its index."""
+        if self._kept is not None:
+            self._kept.dispose()
+
+    def check_schema(self) -> None:
+        """Raises SchemaTooOld or SchemaTooNew where this program cannot read it, IndexDamaged where it is no index."""
+        if not self._path.exists():
+            raise IndexDamaged(f"there is no index {self._path}; the daemon makes it when it starts")
+        with self._asking() as connection:
+            check_readable(connection)
+
+    # ---- who and where
+
+    def archive(self) -> str | None:
+        """The archive's uuid; None where it has none yet."""
+        with self._asking() as connection:
+            return connection.execute(_archive).scalar()
+
+    def cameras(self) -> list[Camera]:
+        """Every camera that ever was configured, by slug."""
+        with self._asking() as connection:
+            return [Camera(row.id, row.slug, row.configured_at_us) for row in connection.execute(_cameras)]
+
+    def camera(self, slug: str) -> Camera | None:
+        """The camera of this slug."""
+        return next((camera for camera in self.cameras() if camera.slug == slug), None)
+
+    def camera_of_folder(self, folder: str) -> int | None:
+        """The id of the camera whose newest run has its files in this folder, whatever it is called now."""
+        with self._asking() as connection:
+            return connection.execute(_camera_of_folder, {"folder_is": folder}).scalar()
+
+    def volumes(self) -> list[VolumeRow]:
+        """Every volume that ever held footage."""
+        with self._asking() as connection:
+            return [VolumeRow(row.id, row.name, row.uuid) for row in connection.execute(_volumes)]
+
+    # ---- segments
+
+    def segments_between(
+        self, camera: str, start_us: int, end_us: int, *, after: Cursor | None = None, limit: int | None = None
+    ) -> list[Segment]:
+        """The camera's segments that touch [start, end), by start; `after` a cursor, at most `limit`."""
+        with self._asking() as connection:
+            known = connection.execute(_camera_reach, {"slug_is": camera}).one_or_none()
+            if known is None:
+                return []
+            values = {
+                "camera_is": known.id,
+                "from_us": max(start_us - known.longest_segment_us, after[0] if after else -(1 << 62)),
+                "start_is": start_us,
+                "end_is": end_us,
+                "after_us": after[0] if after else -(1 << 62),
+                "after_id": after[1] if after else 0,
+                "most": -1 if limit is None else limit,
+            }
+            return [_segment_of(row) for row in connection.execute(_segments_between, values)]
+
+    def recorded_between(self, camera: str, start_us: int, end_us: int) -> list[Recorded]:
+        """The time that the camera's segments cover and that touches [start, end): light, for `ledger.coverage`.
+
+        A segment whose file is gone covers nothing.
+        """
+        with self._asking() as connection:
+            known = connection.execute(_camera_reach, {"slug_is": camera}).one_or_none()
+            if known is None:
+                return []
+            values = {
+                "camera_is": known.id,
+                "from_us": start_us - known.longest_segment_us,
+                "start_is": start_us,
+                "end_is": end_us,
+            }
+            return [Recorded(*row) for row in connection.execute(_recorded_between, values)]
+
+    def first_segment(self, camera: str) -> Segment | None:
+        """How far back it goes."""
+        return self._one_segment(_first_segment, {"slug_is": camera})
+
+    def last_segment(self, camera: str) -> Segment | None:
+        """The newest one, by start."""
+        return self._one_segment(_last_segment, {"slug_is": camera})
+
+    def segment(self, segment_id: int) -> Segment | None:
+        """The one with this id."""
+        return self._one_segment(_segment_by_id, {"id_is": segment_id})
+
+    def segment_of(self, run: int, seq: int) -> Segment | None:
+        """The one of this run and number."""
+        return self._one_segment(_segment_by_seq, {"run_is": run, "seq_is": seq})
+
+    def segment_by_name(self, name: str) -> Segment | None:
+        """The one whose file has this name or path, with or without its folders; None where there is no row for it."""
+        said = parse_segment_name(name.rpartition("/")[2])
+        found = None if said is None else self.segment_of(said.run, said.seq)
+        if found is None or found.path.rpartition("/")[2] != name.rpartition("/")[2]:
+            return None
+        return found
+
+    # ---- what was not recorded
+
+    def spans_between(self, camera: str, start_us: int, end_us: int) -> list[Span]:
+        """The camera's gap and off rows that touch [start, end), by start."""
+        with self._asking() as connection:
+            known = connection.execute(_camera_reach, {"slug_is": camera}).one_or_none()
+            if known is None:
+                return []
+            values = {
+                "camera_is": known.id,
+                "from_us": start_us - known.longest_gap_us,
+                "start_is": start_us,
+                "end_is": end_us,
+            }
+            return [_span_of(row) for row in connection.execute(_spans_between, values)]
+
+    def gaps_between(self, camera: str, start_us: int, end_us: int) -> list[Span]:
+        """Those of `spans_between` that were not planned."""
+        return [span for span in self.spans_between(camera, start_us, end_us) if span.kind is SpanKind.GAP]
+
+    def newest_spans(self, camera: str, limit: int = 512) -> list[Span]:
+        """What a ledger goes on from: the newest rows, newest first."""
+        with self._asking() as connection:
+            rows = connection.execute(_newest_spans, {"slug_is": camera, "most": limit})
+            return [_span_of(row) for row in rows]
+
+    # ---- runs
+
+    def runs_between(self, camera: str, start_us: int, end_us: int) -> list[Run]:
+        """The camera's runs that touch [start, end), by start."""
+        with self._asking() as connection:
+            values = {"slug_is": camera, "start_is": start_us, "end_is": end_us}
+            return [_run_of(row) for row in connection.execute(_runs_between, values)]
+
+    def run(self, number: int) -> Run | None:
+        """The run of this number."""
+        with self._asking() as connection:
+            row = connection.execute(_run_by_id, {"id_is": number}).one_or_none()
+            return None if row is None else _run_of(row)
+
+    def open_runs(self) -> list[Run]:
+        """Runs that go on, or whose daemon died."""
+        with self._asking() as connection:
+            return [_run_of(row) for row in connection.execute(_open_runs)]
+
+    def last_epoch(self) -> int:
+        """The highest epoch that any row is of; 0 where there is none."""
+        with self._asking() as connection:
+            return max(connection.execute(epoch).scalar() or 0 for epoch in _last_epochs)
+
+    # ---- garbage
+
+    def garbage(self, limit: int | None = None) -> list[Garbage]:
+        """Files that wait to be unlinked, oldest first."""
+        with self._asking() as connection:
+            rows = connection.execute(_garbage_rows, {"most": -1 if limit is None else limit})
+            return [Garbage(row.id, row.name, row.path, row.since_us) for row in rows]
+
+    # ---- how it is asked
+
+    def _one_segment(self, question: Any, values: dict[str, Any]) -> Segment | None:
+        with self._asking() as connection:
+            row = connection.execute(question, values).one_or_none()
+            return None if row is None else _segment_of(row)
+
+    @contextmanager
+    def _asking(self) -> Iterator[Connection]:
+        with self._engine() as engine, translated("reading it"), engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _engine(self) -> Iterator[Engine]:
+        if self._kept is not None:
+            yield self._kept
+            return
+        with daemon_kept_out(self._path.parent) as still:
+            # A log left behind by a crash holds rows that an immutable connection would not see.
+            if still and not _has_log(self._path):
+                yield still_engine(self._path)
+            else:
+                yield reader_engine(self._path)
+
+
+def open_reader(data_dir: Path) -> Reader:
+    """A reader for a process other than the daemon's, whether or not a daemon runs, also for users who may only read.
+
+    Raises SchemaTooOld or SchemaTooNew, IndexDamaged where there is no index.
+    """
+    reader = Reader(data_dir / INDEX_NAME, beside_daemon=False)
+    reader.check_schema()
+    return reader
+
+
+def _has_log(index_path: Path) -> bool:
+    try:
+        return wal_path(index_path).stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _segment_of(row: Row[Any]) -> Segment:
+    return Segment(
+        id=row.id,
+        camera=row.slug,
+        volume=row.volume_name,
+        path=segment_path(row.folder, row.start_us, row.run, row.seq),
+        epoch=row.epoch,
+        row=SegmentRow(
+            camera_id=row.camera_id,
+            run=row.run,
+            seq=row.seq,
+            volume_id=row.volume_id,
+            start_us=row.start_us,
+            end_us=row.end_us,
+            frames=row.frames,
+            size_bytes=row.size_bytes,
+            time_base=Fraction(row.time_base_num, row.time_base_den),
+            first_tick=row.first_tick,
+            duration_ticks=row.duration_ticks,
+            recovered=bool(row.recovered),
+            state=SegmentState(row.state),
+            sha256=row.sha256,
+        ),
+    )
+
+
+def _span_of(row: Row[Any]) -> Span:
+    return Span(SpanKind(row.kind), row.reason, row.start_us, row.end_us, row.epoch)
+
+
+def _run_of(row: Row[Any]) -> Run:
+    return Run(
+        number=row.id,
+        camera_id=row.camera_id,
+        folder=row.folder,
+        started_us=row.started_us,
+        begin_reason=row.begin_reason,
+        epoch=row.epoch,
+        clock_source=row.clock_source,
+        utc_anchor_us=row.utc_anchor_us,
+        slope_ppb=row.slope_ppb,
+        host_synchronised=bool(row.host_synchronised),
+        correction_us=row.correction_us,
+        ended_us=row.ended_us,
+        end_reason=row.end_reason,
+    )
+
+
+# ---- statements, compiled once
+
+_camera_table, _volume, _run, _segment = tables.camera, tables.volume, tables.run, tables.segment
+_gap, _garbage = tables.gap, tables.garbage
+
+_archive = select(tables.archive.c.uuid)
+_cameras = select(_camera_table).order_by(_camera_table.c.slug)
+_camera_reach = select(_camera_table.c.id, _camera_table.c.longest_segment_us, _camera_table.c.longest_gap_us).where(
+    _camera_table.c.slug == bindparam("slug_is")
+)
+_camera_of_folder = (
+    select(_run.c.camera_id).where(_run.c.folder == bindparam("folder_is")).order_by(_run.c.id.desc()).limit(1)
+)
+_camera_is_slug = select(_camera_table.c.id).where(_camera_table.c.slug == bindparam("slug_is")).scalar_subquery()
+_volumes = select(_volume).order_by(_volume.c.name)
+
+_segments = (
+    select(_segment, _run.c.folder, _run.c.epoch, _camera_table.c.slug, _volume.c.name.label("volume_name"))
+    .join(_run, _run.c.id == _segment.c.run)
+    .join(_camera_table, _camera_table.c.id == _segment.c.camera_id)
+    .join(_volume, _volume.c.id == _segment.c.volume_id)
+)
+_touches = (
+    (_segment.c.camera_id == bindparam("camera_is"))
+    # No segment of the camera is longer than the reach, so the index on its starts is enough.
+    & (_segment.c.start_us >= bindparam("from_us"))
+    & (_segment.c.start_us < bindparam("end_is"))
+    & (_segment.c.end_us > bindparam("start_is"))
+)
+_segments_between = (
+    _segments.where(
+        _touches, tuple_(_segment.c.start_us, _segment.c.id) > tuple_(bindparam("after_us"), bindparam("after_id"))
+    )
+    .order_by(_segment.c.start_us, _segment.c.id)
+    .limit(bindparam("most"))
+)
+_recorded_between = (
+    select(_segment.c.start_us, _segment.c.end_us, _run.c.epoch)
+    .join(_run, _run.c.id == _segment.c.run)
+    .where(_touches, _segment.c.state != SegmentState.MISSING.value)
+    .order_by(_segment.c.start_us)
+)
+_of_camera = _segments.where(_segment.c.camera_id == _camera_is_slug).limit(1)
+_first_segment = _of_camera.order_by(_segment.c.start_us, _segment.c.id)
+_last_segment = _of_camera.order_by(_segment.c.start_us.desc(), _segment.c.id.desc())
+_segment_by_id = _segments.where(_segment.c.id == bindparam("id_is"))
+_segment_by_seq = _segments.where(_segment.c.run == bindparam("run_is"), _segment.c.seq == bindparam("seq_is"))
+
+_spans_between = (
+    select(_gap)
+    .where(
+        _gap.c.camera_id == bindparam("camera_is"),
+        _gap.c.start_us < bindparam("end_is"),
+        (_gap.c.start_us >= bindparam("from_us")) & (_gap.c.end_us > bindparam("start_is")),
+    )
+    .union_all(
+        # At most one: the partial index finds it, however long ago it began.
+        select(_gap).where(
+            _gap.c.camera_id == bindparam("camera_is"), _gap.c.end_us.is_(None), _gap.c.start_us < bindparam("end_is")
+        )
+    )
+    .order_by("start_us")
+)
+_newest_spans = (
+    select(_gap).where(_gap.c.camera_id == _camera_is_slug).order_by(_gap.c.id.desc()).limit(bindparam("most"))
+)
+
+_run_by_id = select(_run).where(_run.c.id == bindparam("id_is"))
+_runs_between = (
+    select(_run)
+    .where(
+        _run.c.camera_id == _camera_is_slug,
+        _run.c.started_us < bindparam("end_is"),
+        or_(_run.c.ended_us.is_(None), _run.c.ended_us > bindparam("start_is")),
+    )
+    .order_by(_run.c.started_us)
+)
+_open_runs = select(_run).where(_run.c.ended_us.is_(None)).order_by(_run.c.id)
+_last_epochs = (select(func.max(_run.c.epoch)), select(func.max(_gap.c.epoch)))
+
+_garbage_rows = (
+    select(_garbage.c.id, _volume.c.name, _garbage.c.path, _garbage.c.since_us)
+    .join(_volume, _volume.c.id == _garbage.c.volume_id)
+    .order_by(_garbage.c.since_us, _garbage.c.id)
+    .limit(bindparam("most"))
+)

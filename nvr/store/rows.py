@@ -1,0 +1,152 @@
+"""What travels between the index and the rest of the house: rows as values.
+
+Every `..._us` is integer microseconds UTC by the host's clock; every span is half-open, `[start, end)`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+
+class SegmentState(StrEnum):
+    """How a segment's file stands to its row."""
+
+    OK = "ok"
+    """As promised: complete, of that size, synced before the row."""
+    DAMAGED = "damaged"
+    """Its sync failed, or no nvr sealed it: the file is kept and may play; it may still be named `.part`."""
+    MISSING = "missing"
+    """The row's file is not there."""
+    TRUNCATED = "truncated"
+    """The file is shorter than its row says."""
+
+
+class SpanKind(StrEnum):
+    """Why a span of time is not recorded."""
+
+    GAP = "gap"
+    """It should have been."""
+    OFF = "off"
+    """It was planned so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera the index knows, configured now or once."""
+
+    id: int
+    slug: str
+    configured_at_us: int
+    """Before this it is `not-configured`."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRow:
+    """A volume the index knows."""
+
+    id: int
+    name: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One unbroken stretch of a camera's stream under one mapping from media time to UTC."""
+
+    number: int
+    """The larger of last + 1 and the Unix second of its start; unique over all cameras."""
+    camera_id: int
+    folder: str
+    """The slug at its begin: the folder its files lie in, whatever the camera is called later."""
+    started_us: int
+    begin_reason: str
+    epoch: int
+    """Counts backward steps of the host's clock: of two rows for the same time the one with the higher epoch counts."""
+    clock_source: str
+    """Where media time comes from, e.g. `stream` or `arrival`."""
+    utc_anchor_us: int
+    """UTC of media tick 0 of the run."""
+    slope_ppb: int = 0
+    """How much faster UTC runs than media time, in billionths."""
+    host_synchronised: bool = True
+    """Whether the host's clock was synchronised when the run began."""
+    correction_us: int = 0
+    """What to add to every time of the run when asked; names and labels are never changed."""
+    ended_us: int | None = None
+    end_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """A segment as it is put into the index."""
+
+    camera_id: int
+    run: int
+    seq: int
+    """Counts the run's segments from 0."""
+    volume_id: int
+    start_us: int
+    end_us: int
+    frames: int
+    size_bytes: int
+    time_base: Fraction
+    """Seconds per tick."""
+    first_tick: int
+    """Media time of its first frame since the run's first frame."""
+    duration_ticks: int
+    recovered: bool = False
+    """Whether it was sealed by a later start, not by whoever wrote it."""
+    state: SegmentState = SegmentState.OK
+    sha256: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment as the index answers it."""
+
+    id: int
+    camera: str
+    """The camera's slug now."""
+    volume: str
+    """The volume's name."""
+    path: str
+    """Relative to the volume's path; a damaged one may carry `.part` behind it."""
+    epoch: int
+    row: SegmentRow
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Where the next page goes on (`Reader.segments_between(after=...)`)."""
+        return self.row.start_us, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time that was not recorded, and why."""
+
+    kind: SpanKind
+    reason: str
+    start_us: int
+    end_us: int | None
+    """None while it goes on."""
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Time that a segment covers."""
+
+    start_us: int
+    end_us: int
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """A file that no row promises any longer, waiting to be unlinked."""
+
+    id: int
+    volume: str
+    path: str
+    """Relative to the volume's path; a file of this name with `.part` behind it is condemned with it."""
+    since_us: int

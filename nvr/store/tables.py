@@ -1,0 +1,164 @@
+"""The index's tables (SQLAlchemy Core). A change here needs a revision in migrations/versions and a test beside it.
+
+Times are integer microseconds UTC, `STRICT` tables keep types honest, names of constraints follow one convention.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+APPLICATION_ID: Final = 0x6E767269  # "nvri": file(1) and nvr itself tell an index from any other SQLite database
+SCHEMA_VERSION: Final = 1
+"""`user_version` of an index this program reads and writes: the number of the newest revision."""
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    }
+)
+
+# SQLite's STRICT tables know INTEGER (64 bits); other databases need the wide type by name.
+_Int: Final = BigInteger().with_variant(Integer, "sqlite")
+
+archive: Final = Table(
+    "archive",
+    metadata,
+    Column("id", _Int, CheckConstraint("id = 1", name="single"), primary_key=True, comment="always 1"),
+    Column("uuid", Text, nullable=False, comment="of this index and its volumes together; in every label"),
+    sqlite_strict=True,
+    comment="one row: which archive this is the index of",
+)
+
+camera: Final = Table(
+    "camera",
+    metadata,
+    Column("id", _Int, primary_key=True),
+    Column("slug", Text, nullable=False, unique=True, comment="the name in the configuration"),
+    Column("configured_at_us", _Int, nullable=False, comment="before this it counts as not configured"),
+    Column(
+        "longest_segment_us",
+        _Int,
+        nullable=False,
+        server_default=text("0"),
+        comment="no segment of it is longer: how far before a moment its segment may begin",
+    ),
+    Column(
+        "longest_gap_us", _Int, nullable=False, server_default=text("0"), comment="no closed gap row of it is longer"
+    ),
+    sqlite_strict=True,
+    comment="every camera that ever was configured",
+)
+
+volume: Final = Table(
+    "volume",
+    metadata,
+    Column("id", _Int, primary_key=True),
+    Column("name", Text, nullable=False, unique=True, comment="the name in the configuration"),
+    Column("uuid", Text, nullable=False, unique=True, comment="as in its identity file"),
+    sqlite_strict=True,
+    comment="every file system that ever held footage",
+)
+
+run: Final = Table(
+    "run",
+    metadata,
+    Column("id", _Int, primary_key=True, comment="the run's number: larger of last + 1 and the second of its start"),
+    Column("camera_id", _Int, ForeignKey("camera.id"), nullable=False),
+    Column("folder", Text, nullable=False, comment="the slug at its begin: the folder its files lie in"),
+    Column("started_us", _Int, nullable=False),
+    Column("begin_reason", Text, nullable=False),
+    Column("ended_us", _Int, comment="null while it goes on"),
+    Column("end_reason", Text),
+    Column("epoch", _Int, nullable=False, comment="counts backward steps of the host's clock"),
+    Column("clock_source", Text, nullable=False, comment="where media time comes from"),
+    Column("utc_anchor_us", _Int, nullable=False, comment="UTC of the run's tick 0"),
+    Column("slope_ppb", _Int, nullable=False, comment="UTC against media time, in billionths"),
+    Column(
+        "host_synchronised",
+        _Int,
+        CheckConstraint("host_synchronised IN (0, 1)", name="host_synchronised"),
+        nullable=False,
+    ),
+    Column("correction_us", _Int, nullable=False, comment="to add to every time of the run when asked"),
+    Index(None, "camera_id", "started_us"),
+    sqlite_strict=True,
+    comment="an unbroken stretch of a camera's stream under one mapping of time",
+)
+
+segment: Final = Table(
+    "segment",
+    metadata,
+    Column("id", _Int, primary_key=True),
+    Column("camera_id", _Int, ForeignKey("camera.id"), nullable=False),
+    Column("run", _Int, ForeignKey("run.id"), nullable=False),
+    Column("seq", _Int, nullable=False, comment="counts the run's segments from 0"),
+    Column("volume_id", _Int, ForeignKey("volume.id"), nullable=False),
+    Column("start_us", _Int, nullable=False),
+    Column("end_us", _Int, nullable=False),
+    Column("frames", _Int, nullable=False),
+    Column("size_bytes", _Int, nullable=False),
+    Column("time_base_num", _Int, nullable=False, comment="seconds per tick, numerator"),
+    Column("time_base_den", _Int, nullable=False, comment="seconds per tick, denominator"),
+    Column("first_tick", _Int, nullable=False, comment="ticks since the run's first frame"),
+    Column("duration_ticks", _Int, nullable=False),
+    Column("recovered", _Int, CheckConstraint("recovered IN (0, 1)", name="recovered"), nullable=False),
+    Column(
+        "state",
+        Text,
+        CheckConstraint("state IN ('ok', 'damaged', 'missing', 'truncated')", name="state"),
+        nullable=False,
+    ),
+    Column("sha256", LargeBinary, comment="of the whole file, once somebody computed it"),
+    CheckConstraint("end_us > start_us", name="span"),
+    CheckConstraint("frames > 0 AND size_bytes >= 0", name="sizes"),
+    UniqueConstraint("run", "seq"),
+    Index(None, "camera_id", "start_us"),
+    sqlite_strict=True,
+    comment="a promise about a file; its path follows from its run's folder, start, run and seq",
+)
+
+gap: Final = Table(
+    "gap",
+    metadata,
+    Column("id", _Int, primary_key=True),
+    Column("camera_id", _Int, ForeignKey("camera.id"), nullable=False),
+    Column("kind", Text, CheckConstraint("kind IN ('gap', 'off')", name="kind"), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("start_us", _Int, nullable=False),
+    Column("end_us", _Int, comment="null while it goes on"),
+    Column("epoch", _Int, nullable=False, comment="counts backward steps of the host's clock"),
+    CheckConstraint("end_us > start_us", name="span"),
+    UniqueConstraint("camera_id", "start_us", "epoch"),
+    Index("uq_gap_open", "camera_id", unique=True, sqlite_where=text("end_us IS NULL")),
+    sqlite_strict=True,
+    comment="time that was not recorded, and why; one camera has at most one open",
+)
+
+garbage: Final = Table(
+    "garbage",
+    metadata,
+    Column("id", _Int, primary_key=True),
+    Column("volume_id", _Int, ForeignKey("volume.id"), nullable=False),
+    Column("path", Text, nullable=False, comment="relative to the volume"),
+    Column("since_us", _Int, nullable=False),
+    UniqueConstraint("volume_id", "path"),
+    sqlite_strict=True,
+    comment="files that lost their row and wait to be unlinked",
+)
