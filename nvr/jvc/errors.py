@@ -1,0 +1,16 @@
+"""Trouble of this room: they broke the rules, or they said no. Our own misuse is a ValueError."""
+
+
+class ProtocolError(Exception):
+    """The other side does not speak as the guide says; the message names in one sentence what it did."""
+
+
+class ApiRefused(Exception):
+    """The camera understood a parameter call and said no."""
+
+    def __init__(self, name: str, code: int, text: str = "") -> None:
+        super().__init__(f"the camera refused {name}: {code} {text}".rstrip())
+        self.name = name
+        self.code = code
+        """The three digits of the answer, 401 for a refused login (guide 5)."""
+        self.text = text
