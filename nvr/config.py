@@ -212,7 +212,7 @@ class Camera(_Table):
     password_file: ConfigPath | None = None
     record: Literal["continuous", "off"] = "continuous"
     volume: Slug | None = None
-    """The [[volume]] it records to; None: the first one."""
+    """The [[volume]] it records to; None: nvr spreads the cameras over all of them."""
 
     @model_validator(mode="after")
     def _one_password(self) -> Self:
@@ -231,11 +231,6 @@ class Config(_Table):
     recording: Recording = Recording()
     metrics: MetricsListen = MetricsListen()
     cameras: dict[Annotated[str, AfterValidator(_camera_name)], Camera] = Field(alias="camera", default_factory=dict)
-
-    def volume_of(self, camera: str) -> Volume:
-        """The volume the camera of this name records to."""
-        wanted = self.cameras[camera].volume
-        return next(volume for volume in self.volumes if wanted in (None, volume.name))
 
     def credentials(self, camera: str) -> "Credentials | None":
         """The login for the parameter API, read now; None where no user is configured.

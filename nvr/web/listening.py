@@ -7,10 +7,8 @@ second, and leaves a client that sends half a head alone for as long as it likes
 import asyncio
 import contextlib
 import errno
-import os
 import socket
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -21,6 +19,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from nvr.web.address import short_address
+
 _HEAD_S: Final = 10.0  # for the whole head of a request, from its first byte or the connection's begin
 _EXCHANGE_S: Final = 60.0  # for body and answer together: the largest answer is some 100 kB
 _IDLE_S: Final = 90.0  # between requests; Prometheus asks each 15 to 60 s and keeps its connection
@@ -29,7 +29,6 @@ _CONNECTIONS: Final = 64  # a daemon's own tools and a scraper or two take five
 _STOP_S: Final = 0.5  # for answers under way when stopping; then the connection is cut
 _CUT_S: Final = 0.2  # for handlers to notice that their client is gone
 _SOCKET_MODE: Final = 0o660
-_LONGEST_UNIX_PATH: Final = 107  # unix(7): sun_path holds 108 bytes, the last one zero
 
 
 class CannotListen(OSError):
@@ -145,19 +144,6 @@ async def serve(
     else:
         raise ValueError("say where to listen: unix or tcp")
     return serving
-
-
-@contextlib.contextmanager
-def short_address(path: Path) -> Iterator[str]:
-    """An address for this socket that fits into sun_path, however deep its folder lies; valid inside the block."""
-    if len(os.fsencode(path)) <= _LONGEST_UNIX_PATH:
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
 
 
 def _bound_unix(path: Path) -> socket.socket:

@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from nvr.web.listening import CannotListen, Serving, serve, short_address
+from nvr.web.address import short_address
+from nvr.web.listening import CannotListen, Serving, serve
 
 
 async def hello(_request: Request) -> Response:

@@ -1,0 +1,58 @@
+"""Reading the archive from a command's own process: the index page by page, and what the daemon has not entered yet."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from nvr import config
+from nvr.cli.daemon import ask
+from nvr.cli.errors import NotWellError, WrongUseError
+from nvr.store.reader import Reader
+from nvr.store.rows import Camera, Recorded, Segment
+from nvr.units import UtcMicros
+
+FIRST_US: Final = UtcMicros(0)
+LAST_US: Final = UtcMicros(1 << 60)
+"""From the first moment an index can hold to past its last."""
+
+_PAGE: Final = 1000
+
+
+def known_camera(reader: Reader, settings: config.Config, name: str) -> Camera:
+    """The camera of this name. Raises WrongUseError where there never was one, NotWellError before its first start."""
+    found = reader.camera(name)
+    if found is not None:
+        return found
+    if name in settings.cameras:
+        raise NotWellError(
+            f"the daemon has not run since the camera '{name}' was configured, so nothing is known of it"
+        )
+    names = sorted({*settings.cameras, *(camera.slug for camera in reader.cameras())})
+    raise WrongUseError(f"there is no camera '{name}'; there are: {', '.join(names) or 'none'}")
+
+
+def segments(reader: Reader, camera: str, start_us: int, end_us: int) -> Iterator[Segment]:
+    """The camera's segments that touch [start, end), by start; each page is a question of its own."""
+    page = reader.segments_between(camera, start_us, end_us, limit=_PAGE)
+    while page:
+        yield from page
+        page = reader.segments_between(camera, start_us, end_us, after=page[-1].cursor, limit=_PAGE)
+
+
+def path_of(segment: Segment, settings: config.Config) -> Path | None:
+    """Where the segment's file is; None where its volume is configured no more."""
+    volume = next((volume for volume in settings.volumes if volume.name == segment.volume), None)
+    return volume.path / segment.path if volume else None
+
+
+def live_of(settings: config.Config, camera: str) -> list[Recorded] | None:
+    """What a running daemon records of this camera and has not entered yet; None where no daemon runs.
+
+    To be asked before the index: what is sealed in between is then in both, never in neither.
+    """
+    told = ask(settings.data_dir, "/api/v1/live")
+    if told is None:
+        return None
+    found: list[dict[str, Any]] | dict[str, Any] = told.get(camera) or []
+    entries = found if isinstance(found, list) else [found]
+    return [Recorded(entry["start_us"], entry["end_us"], entry.get("epoch", 0)) for entry in entries]

@@ -1,0 +1,58 @@
+"""Asking the daemon through its socket."""
+
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any, Final
+
+from nvr.cli.errors import NotWellError
+from nvr.web.address import SOCKET_NAME, short_address
+
+_PATIENCE_S: Final = 10.0  # answers come from memory; a daemon that takes longer is not well
+_LONGEST_ANSWER: Final = 64 << 20
+
+
+def ask(data_dir: Path, path: str) -> Any | None:
+    """What the daemon says at this path of its API; None where no daemon runs. Raises NotWellError."""
+    connection = _Connection(data_dir / SOCKET_NAME)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read(_LONGEST_ANSWER)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
+    except PermissionError:
+        raise NotWellError(
+            f"you may not ask the daemon at {connection.socket_path}; try as its user, or join its group"
+        ) from None
+    except TimeoutError:
+        raise NotWellError(f"the daemon does not answer within {_PATIENCE_S:.0f} s; its log may say why") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise NotWellError(f"the daemon broke off its answer ({error or type(error).__name__})") from None
+    finally:
+        connection.close()
+    return _understood(answer.status, body)
+
+
+def _understood(status: int, body: bytes) -> Any:
+    try:
+        said = json.loads(body)
+    except ValueError:
+        raise NotWellError(f"the daemon answered {status} and something that is no JSON") from None
+    if status != 200:
+        sentence = said.get("error") if isinstance(said, dict) else None
+        raise NotWellError(f"the daemon says: {sentence or status}")
+    return said
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("nvr", timeout=_PATIENCE_S)
+        self.socket_path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        with short_address(self.socket_path) as address:
+            self.sock.connect(address)

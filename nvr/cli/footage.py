@@ -1,0 +1,164 @@
+"""`nvr footage`: what was recorded, what was not and why, and one file of it to hand over."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from nvr import config
+from nvr.cli.archive import FIRST_US, LAST_US, known_camera, live_of, path_of, segments
+from nvr.cli.errors import WrongUseError
+from nvr.cli.printing import ConfigOption, JsonOption, note, print_json_list, print_table, size_text
+from nvr.cli.times import duration_text, iso_utc, local_text, read_moment
+from nvr.clock import HostClock
+from nvr.store.ledger import Covered, coverage
+from nvr.store.reader import Reader, open_reader
+from nvr.store.rows import Camera, Recorded, Segment, SegmentState
+from nvr.units import US, UtcMicros
+
+commands = typer.Typer(help="What was recorded, what was not and why.", no_args_is_help=True)
+
+CameraOption = Annotated[str, typer.Option("--camera", metavar="C", help="The camera's name.")]
+_TIME = "local 2026-11-23[T14:03[:22]], or with zone, or -10m, -2h, now"
+FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help=f"Begin: {_TIME}.")]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="End, in the same forms.")]
+
+
+@commands.command(name="list")
+def list_(
+    camera: CameraOption,
+    begin: FromOption = None,
+    end: ToOption = None,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The files of a camera.
+
+    All of them, or those that touch the time asked for; not the one being written.
+    """
+    settings = config.load(config.find(config_file))
+    start_us, end_us = _asked(begin, end, until_us=LAST_US)
+    reader = open_reader(settings.data_dir)
+    known_camera(reader, settings, camera)
+    found = segments(reader, camera, start_us, end_us)
+    if as_json:
+        print_json_list(_segment_facts(segment, settings) for segment in found)
+    elif not print_table(("start", "lasts", "pictures", "size", "", "file"), _segment_rows(found, settings)):
+        note("nothing recorded there")
+
+
+@commands.command(name="coverage")
+def coverage_(
+    camera: CameraOption,
+    begin: FromOption = None,
+    end: ToOption = None,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What became of every moment of a camera's time.
+
+    Recorded, off with a reason, or a gap with a reason, without a hole. Without --from it begins where the camera was
+    first configured, without --to it ends now.
+    """
+    settings = config.load(config.find(config_file))
+    now_us = HostClock().utc_us()
+    live = live_of(settings, camera)
+    reader = open_reader(settings.data_dir)
+    known = known_camera(reader, settings, camera)
+    start_us, end_us = _asked(begin, end, until_us=now_us)
+    if begin is None:
+        start_us = UtcMicros(known.configured_at_us)
+    spans = _covered(reader, known, start_us, min(end_us, now_us), live)
+    if as_json:
+        print_json_list(_span_facts(span) for span in spans)
+    else:
+        print_table(("from", "to", "lasts", "", "why"), _span_rows(spans))
+
+
+def _covered(reader: Reader, camera: Camera, start_us: int, end_us: int, live: list[Recorded] | None) -> list[Covered]:
+    recorded = reader.recorded_between(camera.slug, start_us, end_us)
+    spans = reader.spans_between(camera.slug, start_us, end_us)
+    newest: Recorded | None = None
+    if live:
+        *cut, last = sorted(live, key=lambda part: (part.epoch, part.end_us))
+        recorded = [*recorded, *cut]
+        # It is being recorded now: whatever stopped it would be an open span, which counts over this.
+        newest = Recorded(last.start_us, max(last.end_us, end_us), last.epoch)
+    rest = "unknown" if live is not None else _why_no_daemon(reader, camera)
+    return coverage(recorded, spans, newest, camera.configured_at_us, start_us, end_us, rest=rest)
+
+
+def _why_no_daemon(reader: Reader, camera: Camera) -> str:
+    """An orderly stop ends every run; one that goes on in the index alone was cut off."""
+    crashed = any(run.camera_id == camera.id for run in reader.open_runs())
+    return "service-crashed" if crashed else "service-stopped"
+
+
+def _asked(begin: str | None, end: str | None, *, until_us: UtcMicros) -> tuple[UtcMicros, UtcMicros]:
+    """The span asked for. Raises WrongUseError where it is none."""
+    now_us = HostClock().utc_us()
+    start_us, end_us = FIRST_US, until_us
+    if begin is not None:
+        start_us, said = read_moment(begin, now_us)
+        _pass_on(said)
+    if end is not None:
+        end_us, said = read_moment(end, now_us, later=True)
+        _pass_on(said)
+    if start_us >= end_us:
+        raise WrongUseError(
+            f"--from {local_text(start_us)} is not before {'--to' if end else 'now,'} {local_text(end_us)}"
+        )
+    return start_us, end_us
+
+
+def _pass_on(said: str | None) -> None:
+    if said:
+        note(said)
+
+
+def _segment_facts(segment: Segment, settings: config.Config) -> dict[str, Any]:
+    path = path_of(segment, settings)
+    row = segment.row
+    return {
+        "camera": segment.camera,
+        "run": row.run,
+        "seq": row.seq,
+        "path": str(path) if path else None,
+        "start": iso_utc(row.start_us),
+        "end": iso_utc(row.end_us),
+        "duration_seconds": (row.end_us - row.start_us) / US,
+        "frames": row.frames,
+        "size_bytes": row.size_bytes,
+        "recovered": row.recovered,
+    }
+
+
+def _segment_rows(found: Iterator[Segment], settings: config.Config) -> Iterator[tuple[str, ...]]:
+    for segment in found:
+        row = segment.row
+        remarks = ["recovered"] if row.recovered else []
+        if row.state is not SegmentState.OK:
+            remarks.append(row.state.value)
+        yield (
+            local_text(row.start_us),
+            duration_text((row.end_us - row.start_us) / US),
+            str(row.frames),
+            size_text(row.size_bytes),
+            ",".join(remarks),
+            str(path_of(segment, settings) or f"(volume {segment.volume}) {segment.path}"),
+        )
+
+
+def _span_facts(span: Covered) -> dict[str, Any]:
+    return {"kind": span.kind, "start": iso_utc(span.start_us), "end": iso_utc(span.end_us), "reason": span.reason}
+
+
+def _span_rows(spans: list[Covered]) -> Iterator[tuple[str, ...]]:
+    for span in spans:
+        yield (
+            local_text(span.start_us),
+            local_text(span.end_us),
+            duration_text((span.end_us - span.start_us) / US),
+            span.kind,
+            span.reason or "",
+        )

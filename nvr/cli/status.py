@@ -1,0 +1,159 @@
+"""`nvr status`: is every camera recording, since when, how far back, and how full are the disks."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from nvr import __version__, config
+from nvr.cli.archive import FIRST_US, LAST_US, segments
+from nvr.cli.daemon import ask
+from nvr.cli.printing import ConfigOption, JsonOption, note, print_json, print_table, size_text
+from nvr.cli.times import iso_utc, local_text, read_iso_utc
+from nvr.store.errors import IndexDamaged, SchemaTooNew, SchemaTooOld
+from nvr.store.reader import Reader, open_reader
+
+_FINE = frozenset({"recording", "buffering", "off"})
+
+
+def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Is every camera recording, and how full are the disks.
+
+    Also since when, how far back the footage goes, and why where all is not well.
+    Exit code 1 where a camera that should be recorded is not, or no daemon runs.
+    """
+    settings = config.load(config.find(config_file))
+    told = ask(settings.data_dir, "/api/v1/status")
+    running = told is not None
+    if told is None:
+        note(f"no daemon runs on {settings.data_dir}; this is what the index knows (start it with: nvr run)")
+        told = _from_the_index(settings)
+    if as_json:
+        print_json(told)
+    else:
+        _tell(told)
+    if not running or any(camera["state"] not in _FINE for camera in told["cameras"]):
+        raise typer.Exit(1)
+
+
+def _from_the_index(settings: config.Config) -> dict[str, Any]:
+    """The same answer as the daemon's, as far as configuration, index and disks give it."""
+    reader = _readable(settings.data_dir)
+    known = {camera.slug for camera in reader.cameras()} if reader else set()
+    names = [*settings.cameras, *sorted(known - set(settings.cameras))]
+    footage = _footage(reader, known) if reader else {}
+    return {
+        "version": __version__,
+        "cameras": [_still_camera(name, settings, reader if name in known else None) for name in names],
+        "volumes": [_still_volume(volume, footage.get(volume.name)) for volume in settings.volumes],
+    }
+
+
+def _readable(data_dir: Path) -> Reader | None:
+    try:
+        return open_reader(data_dir)
+    except (IndexDamaged, SchemaTooNew, SchemaTooOld, OSError) as error:
+        note(f"the index cannot be read: {error}")
+        return None
+
+
+@dataclass(slots=True)
+class _Footage:
+    size_bytes: int
+    oldest_us: int
+
+
+def _footage(reader: Reader, cameras: Iterable[str]) -> dict[str, _Footage]:
+    """What lies on each volume, by adding up every segment: some seconds for a year of many cameras."""
+    found: dict[str, _Footage] = {}
+    for camera in cameras:
+        for segment in segments(reader, camera, FIRST_US, LAST_US):
+            volume = found.setdefault(segment.volume, _Footage(0, segment.row.start_us))
+            volume.size_bytes += segment.row.size_bytes
+            volume.oldest_us = min(volume.oldest_us, segment.row.start_us)
+    return found
+
+
+def _still_camera(name: str, settings: config.Config, reader: Reader | None) -> dict[str, Any]:
+    last = reader.last_segment(name) if reader else None
+    last_frame = iso_utc(last.row.end_us) if last else None
+    if name not in settings.cameras:
+        state, reason = "off", "not-configured"
+    elif settings.cameras[name].record == "off":
+        state, reason = "off", "record-off"
+    else:
+        state, reason = "failed", "service-stopped"
+    return {
+        "camera": name,
+        "state": state,
+        "reason": reason,
+        "since": last_frame,
+        "last_frame": last_frame,
+        "fps": None,
+        "bitrate_bps": None,
+        "alarm_link": None,
+        "pan_degrees": None,
+        "tilt_degrees": None,
+        "zoom": None,
+    }
+
+
+def _still_volume(volume: config.Volume, footage: _Footage | None) -> dict[str, Any]:
+    size_bytes: int | None = None
+    free_bytes: int | None = None
+    try:
+        disk = os.statvfs(volume.path)
+        size_bytes, free_bytes = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
+    except OSError as error:
+        note(f"the volume '{volume.name}' at {volume.path} cannot be read: {(error.strerror or '').lower()}")
+    return {
+        "name": volume.name,
+        "path": str(volume.path),
+        "size_bytes": size_bytes,
+        "free_bytes": free_bytes,
+        "footage_bytes": footage.size_bytes if footage else None,
+        "oldest": iso_utc(footage.oldest_us) if footage else None,
+    }
+
+
+def _tell(told: dict[str, Any]) -> None:
+    rows = list(_camera_rows(told["cameras"]))
+    print_table(("camera", "state", "since", "last picture", "fps", "bit rate", "looks at", "why"), rows)
+    if not rows:
+        typer.echo("no camera is configured")
+    typer.echo()
+    print_table(("volume", "path", "footage", "free", "size", "goes back to"), _volume_rows(told["volumes"]))
+
+
+def _camera_rows(cameras: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    for camera in cameras:
+        yield (
+            camera["camera"],
+            camera["state"],
+            _moment(camera.get("since")),
+            _moment(camera.get("last_frame")),
+            f"{camera['fps']:.1f}" if camera.get("fps") else "-",
+            f"{camera['bitrate_bps'] / 1e6:.2f} Mbit/s" if camera.get("bitrate_bps") else "-",
+            _view(camera),
+            camera.get("reason") or "",
+        )
+
+
+def _volume_rows(volumes: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    for volume in volumes:
+        sizes = (volume.get(key) for key in ("footage_bytes", "free_bytes", "size_bytes"))
+        footage, free, size = ("-" if size is None else size_text(size) for size in sizes)
+        yield volume["name"], volume["path"], footage, free, size, _moment(volume.get("oldest"))
+
+
+def _moment(iso: str | None) -> str:
+    return local_text(read_iso_utc(iso)) if iso else "-"
+
+
+def _view(camera: dict[str, Any]) -> str:
+    if camera.get("pan_degrees") is None:
+        return "-"
+    return f"pan {camera['pan_degrees']:.2f} tilt {camera['tilt_degrees']:.2f} zoom {camera['zoom']:.2f}"
