@@ -5,6 +5,7 @@ Plain slotted classes: two of them are made for every picture of every camera.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 from nvr.units import PanTiltZoom
 
@@ -43,6 +44,19 @@ class Unit:
     position: PanTiltZoom | None
 
 
+class Said(Protocol):
+    """What the camera said of itself before an I-VOP, as whoever knows its language read it (jvc.types.FrameInfo)."""
+
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def camera_id(self) -> bytes | None: ...
+    @property
+    def preset(self) -> int | None: ...
+    @property
+    def tracking(self) -> int | None: ...
+
+
 @dataclass(slots=True)
 class Frame:
     """A unit with its time."""
@@ -59,3 +73,5 @@ class Frame:
     position: PanTiltZoom | None
     new_run: str | None
     """Why this frame (always an I-VOP) begins a new run; None where it goes on from the frame before."""
+    said: Said | None = None
+    """`user_data` as read by the recorder; None where the camera said nothing."""

@@ -1,0 +1,422 @@
+"""One camera's recording, from each frame to each segment's row; runs in the loop and never waits.
+
+The recorder batches frames and hands them to the writer of the open segment on its volume's I/O thread, once per group
+of pictures (its P-VOPs and the next I-VOP) or per second, whichever comes first; it keeps the camera's ledger; and
+where a disk or the way to it fails, it says so, waits a little, and begins again at an I-VOP.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from nvr.clock import Clock
+from nvr.jvc import userdata
+from nvr.jvc.types import FrameInfo
+from nvr.log import Streak
+from nvr.media.frame import Frame
+from nvr.metrics import CameraCounts
+from nvr.record.segmenter import Segmenter, Verdict
+from nvr.record.shelf import Refusal, Shelf, Shelves
+from nvr.record.writer import Ending, Failed, Identity, Outcome, Sealed, SegmentWriter
+from nvr.store.index import Index
+from nvr.store.ledger import Ledger, PutSpan, SpanChange
+from nvr.store.rows import Run, SegmentRow, SpanKind
+from nvr.units import US
+
+log = logging.getLogger(__name__)
+
+_RETRY_US = 2 * US  # after a disk's trouble: well within "records again in 10 s", and no storm of new files
+_LONGEST_US = 2 * US  # a frame counts for its interval, at most this or three usual intervals
+_HAND_OVER_US = US  # what a crash may lose in memory on top of the open fragment
+_CLOCK_SOURCES = {"connected": "stream", "time-fallback": "arrival"}
+"""Reasons for a new run that say where its media time comes from."""
+_SHORTEST_BATCH_US = US // 2  # all I-VOPs: a hand-over per picture would wake the I/O thread 30 times a second
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCamera:
+    """Who is recorded, as the index and the archive know it."""
+
+    id: int
+    slug: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSegment:
+    """A segment that is not in the index yet."""
+
+    identity: Identity
+    volume: str
+    end_us: int
+    frames: int
+
+
+class _Run:
+    """The stretch of stream that goes on under one mapping of time."""
+
+    __slots__ = ("number", "segments")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.segments = 0
+
+
+class _Open:
+    """A segment that is not in the index yet, as the loop knows it."""
+
+    __slots__ = ("end_us", "entering", "frames", "identity", "row", "shelf", "writer")
+
+    def __init__(self, shelf: Shelf, identity: Identity, writer: SegmentWriter) -> None:
+        self.shelf = shelf
+        self.identity = identity
+        self.writer = writer
+        self.frames = 0
+        self.end_us = identity.start_us
+        self.row: SegmentRow | None = None
+        """Once it is sealed."""
+        self.entering = False
+        """Its row is on its way into the index."""
+
+
+class Recorder:
+    """Keeps one camera's frames. Everything here runs in the loop; the writers' `tell` must hop to it.
+
+    `make_writer(shelf, identity, first)` makes the writer of one segment, whose outcomes come to `hear`;
+    `hop(call, *args)` runs a call in the loop from any thread.
+    """
+
+    def __init__(
+        self,
+        camera: RecordedCamera,
+        segmenter: Segmenter,
+        ledger: Ledger,
+        shelves: Shelves,
+        index: Index,
+        counts: CameraCounts,
+        clock: Clock,
+        make_writer: Callable[[Shelf, Identity, Frame], SegmentWriter],
+        hop: Callable[..., object],
+    ) -> None:
+        self.camera = camera
+        self.ledger = ledger
+        self.refusal: Refusal | None = None
+        """Why frames arrive and are not kept; None while they are."""
+        self.said: FrameInfo | None = None
+        """What the camera last said of itself."""
+        self._segmenter = segmenter
+        self._shelves = shelves
+        self._index = index
+        self._counts = counts
+        self._clock = clock
+        self._make_writer = make_writer
+        self._hop = hop
+        self._run: _Run | None = None
+        self._clock_source = "stream"
+        self._open: _Open | None = None
+        self._uncommitted: dict[SegmentWriter, _Open] = {}
+        self._batch: list[Frame] = []
+        self._batch_bytes = 0
+        self._batch_due_us = 0
+        self._overdue: Frame | None = None
+        self._last: Frame | None = None
+        self._interval_us = US // 30
+        self._longest_us = _LONGEST_US
+        self._retry_mono_us = 0
+        self._trouble = Streak(log, {"camera": camera.slug, "action": "blocked"})
+        self._index_trouble = Streak(log, {"camera": camera.slug, "action": "row-not-entered"})
+        self._settle([])
+
+    # ---- frames
+
+    def take(self, frame: Frame) -> None:
+        """Keeps the next frame of the stream."""
+        counts = self._counts
+        counts.frames += 1
+        counts.last_frame_us = frame.utc_us
+        if frame.user_data is not None:
+            frame.said = self.said = userdata.parse(frame.user_data)
+        verdict = self._segmenter.on_frame(frame)
+        if verdict is Verdict.APPEND:
+            self._note_interval(frame)
+        elif verdict is Verdict.SKIP or not self._begin(frame):
+            counts.frames_lost[self._cause()] += 1
+            return
+        self._last = frame
+        self._batch.append(frame)
+        self._batch_bytes += len(frame.data)
+        waits_us = self._batch_due_us - frame.utc_us
+        if waits_us <= 0 or (frame.key and waits_us <= _HAND_OVER_US - _SHORTEST_BATCH_US):
+            self._hand_over()
+
+    def tick(self) -> None:
+        """Once a second: what waits in memory although no frame pushes it on is handed over."""
+        if self._batch and self._batch[0] is self._overdue:
+            self._hand_over()
+        self._overdue = self._batch[0] if self._batch else None
+        for segment in self._uncommitted.values():
+            if segment.row is not None and not segment.entering:
+                self._enter(segment)
+
+    # ---- facts from the camera's unit
+
+    def lost(self, reason: str) -> None:
+        """The link ended, or could not be made again: a gap with this reason from the last frame kept, or from now."""
+        self.refusal = None
+        self._settle(self.ledger.gap(self._end_run(reason), reason))
+
+    def off(self, reason: str) -> None:
+        """Nothing is wanted from now on, as planned."""
+        self.refusal = None
+        self._settle(self.ledger.off(self._end_run(reason), reason))
+
+    def hear(self, outcome: Outcome) -> None:
+        """What became of a segment on its I/O thread."""
+        ended = self._uncommitted.get(outcome.writer)
+        if ended is None:
+            return
+        match outcome:
+            case Sealed():
+                ended.row = outcome.row
+                self._enter(ended)
+            case Failed():
+                self._account_for_failure(ended, outcome)
+            case _:
+                assert_never(outcome)
+
+    # ---- what others may ask
+
+    @property
+    def is_recording(self) -> bool:
+        """A segment is open."""
+        return self._open is not None
+
+    def uncommitted(self) -> list[OpenSegment]:
+        """What is recorded and not in the index yet, oldest first: the open segment and those being sealed."""
+        return [
+            OpenSegment(segment.identity, segment.shelf.name, segment.end_us, segment.frames)
+            for segment in self._uncommitted.values()
+            if segment.frames
+        ]
+
+    # ---- segments
+
+    def _enter(self, ended: _Open) -> None:
+        """Puts a sealed segment's row into the index; one that is not taken is put again later."""
+        if ended.row is None:
+            return
+        future = self._index.add_segment(ended.row)
+        ended.entering = True
+        future.add_done_callback(lambda done: self._hop(self._entered, ended, done.exception()))
+
+    def _entered(self, ended: _Open, trouble: BaseException | None) -> None:
+        ended.entering = False
+        if trouble is not None:
+            self._index_trouble.hit(f"a finished segment could not be entered in the index: {trouble}")
+            return
+        self._index_trouble.over("segments are entered in the index again")
+        row = ended.row
+        assert row is not None  # noqa: S101 - it was just entered
+        self._uncommitted.pop(ended.writer, None)
+        self._counts.segments_committed += 1
+        self._counts.segment_bytes += row.size_bytes
+        self._counts.oldest_segment_us = self._counts.oldest_segment_us or row.start_us
+
+    def _begin(self, frame: Frame) -> bool:
+        """Ends what is open and begins a segment with this I-VOP; False where no volume takes it."""
+        if frame.new_run is not None or self._run is None:
+            self._begin_run(frame)
+        elif self._open is not None:
+            self._end_segment(self._ending_before(frame))
+        shelf = self._choose(frame)
+        run = self._run
+        if shelf is None or run is None:
+            self._segmenter.lose()
+            self._last = None
+            return False
+        identity = Identity(
+            camera_id=self.camera.id,
+            camera=self.camera.slug,
+            run=run.number,
+            seq=run.segments,
+            start_us=frame.utc_us,
+            first_tick=frame.ticks,
+            epoch=self.ledger.epoch,
+            clock_source=self._clock_source,
+        )
+        run.segments += 1
+        writer = self._make_writer(shelf, identity, frame)
+        self._open = self._uncommitted[writer] = _Open(shelf, identity, writer)
+        self._batch_due_us = frame.utc_us + _HAND_OVER_US
+        self._longest_us = max(_LONGEST_US, 3 * self._interval_us)
+        if self.refusal is not None:
+            self.refusal = None
+            self._trouble.over("recording again")
+        self._settle(self.ledger.recording(frame.utc_us))
+        return True
+
+    def _begin_run(self, frame: Frame) -> None:
+        reason = frame.new_run or self._segmenter.reason
+        went_on = self._open is not None
+        ended_us = self._end_run(reason)
+        if went_on and reason == "clock-step":
+            self._settle(self.ledger.clock_stepped(ended_us, frame.utc_us))
+        elif went_on:
+            self._settle(self.ledger.missing(ended_us, frame.utc_us, "frames-missing"))
+        if reason in _CLOCK_SOURCES:
+            self._clock_source = _CLOCK_SOURCES[reason]
+        self._run = _Run(self._index.next_run(frame.utc_us))
+        self._index.begin_run(
+            Run(
+                number=self._run.number,
+                camera_id=self.camera.id,
+                folder=self.camera.slug,
+                started_us=frame.utc_us,
+                begin_reason=reason,
+                epoch=self.ledger.epoch,
+                clock_source=self._clock_source,
+                utc_anchor_us=frame.utc_us,
+            )
+        )
+
+    def _end_run(self, reason: str) -> int:
+        """Ends the open segment and the run; the moment up to which frames were kept, or now where none was open.
+
+        The last frame of a run counts for the interval before it, never for the stall.
+        """
+        run, self._run = self._run, None
+        self._segmenter.lose()
+        last, self._last = self._last, None
+        if self._open is None or last is None:
+            ended_us = int(self._clock.utc_us())
+        else:
+            ended_us = last.utc_us + self._interval_us
+            self._end_segment(Ending(last.ticks + _ticks(self._interval_us, last), ended_us, reason))
+        if run is not None:
+            self._index.end_run(run.number, ended_us, reason)
+        return ended_us
+
+    def _end_segment(self, ending: Ending) -> None:
+        if not self._hand_over():
+            return
+        ended, self._open = self._open, None
+        assert ended is not None  # noqa: S101 - a hand-over that was accepted keeps it open
+        ended.end_us = ending.utc_us
+        ended.shelf.put(0, ended.writer.seal, ending)
+
+    def _ending_before(self, frame: Frame) -> Ending:
+        """The open segment ends where the next one begins; after a hole, where its last frame stops counting."""
+        last = self._last
+        assert last is not None  # noqa: S101 - a segment is open
+        if frame.utc_us - last.utc_us <= self._longest_us and frame.time_base == last.time_base:
+            return Ending(frame.ticks, frame.utc_us, self._segmenter.reason)
+        interval_us = self._note_interval(frame)
+        return Ending(last.ticks + _ticks(interval_us, last), last.utc_us + interval_us, self._segmenter.reason)
+
+    def _note_interval(self, frame: Frame) -> int:
+        """For how long the frame before this one counts, in microseconds; what is beyond that is missing."""
+        last = self._last
+        assert last is not None  # noqa: S101 - a segment is open
+        interval_us = frame.utc_us - last.utc_us
+        longest_us = self._longest_us
+        if interval_us <= longest_us:
+            self._interval_us = interval_us
+            return interval_us
+        self._longest_us = 3 * longest_us  # a camera slower than it was is believed step by step; see _begin
+        self._settle(self.ledger.missing(last.utc_us + longest_us, frame.utc_us, "frames-missing"))
+        return longest_us
+
+    def _choose(self, frame: Frame) -> Shelf | None:
+        """The volume for a new segment; None, said and accounted, where none takes it now."""
+        if self._clock.mono_us() < self._retry_mono_us:
+            return None
+        shelf = self._shelves.choose(self.camera.slug, frame.utc_us // (86_400 * US))
+        if shelf is None:
+            self._block(self._shelves.refusal(), frame.utc_us)
+        return shelf
+
+    def _block(self, refusal: Refusal, at_us: int) -> None:
+        """Nothing is kept from `at_us` on because of a disk."""
+        self.refusal = refusal
+        self._retry_mono_us = self._clock.mono_us() + _RETRY_US
+        self._trouble.hit(refusal.sentence)
+        self._settle(self.ledger.gap(at_us, refusal.reason))
+
+    def _account_for_failure(self, ended: _Open, failed: Failed) -> None:
+        """A segment was given up: what it does not hold is a gap, and nothing new begins for a moment."""
+        kept_until_us = ended.identity.start_us
+        self._counts.frames_lost[failed.reason] += failed.frames_lost
+        if failed.kept is None:
+            del self._uncommitted[ended.writer]
+        else:
+            kept_until_us, ended.row = failed.kept.end_us, failed.kept
+            self._enter(ended)
+        if ended is not self._open:
+            self._settle(self.ledger.missing(kept_until_us, ended.end_us, failed.reason, ended.identity.epoch))
+            return
+        ended.end_us = kept_until_us
+        self._open = None
+        self._counts.frames_lost[failed.reason] += len(self._batch)
+        self._batch, self._batch_bytes = [], 0
+        self._segmenter.lose()
+        self._last = None
+        self._block(Refusal(failed.reason, failed.sentence), kept_until_us)
+
+    # ---- batches
+
+    def _hand_over(self) -> bool:
+        """Hands the batch to the I/O thread. False where its queue is full: then the segment ends before the batch."""
+        frames, cost_bytes = self._batch, self._batch_bytes
+        self._batch, self._batch_bytes = [], 0
+        segment = self._open
+        if segment is None:
+            return False
+        if not frames:
+            return True
+        if segment.shelf.put(cost_bytes, segment.writer.append, frames):
+            last = frames[-1]
+            segment.frames += len(frames)
+            segment.end_us = last.utc_us + self._interval_us
+            self._batch_due_us = last.utc_us + _HAND_OVER_US
+            return True
+        self._give_way(segment, frames)
+        return False
+
+    def _give_way(self, segment: _Open, refused: list[Frame]) -> None:
+        """The disk is too slow: the segment ends with what was accepted, and a gap begins until there is room."""
+        first = refused[0]
+        self._counts.frames_lost["disk-slow"] += len(refused)
+        self._open = None
+        self._segmenter.lose()
+        self._last = None
+        segment.end_us = first.utc_us
+        if segment.frames:
+            segment.shelf.put(0, segment.writer.seal, Ending(first.ticks, first.utc_us, "disk-slow"))
+        else:
+            del self._uncommitted[segment.writer]
+        self._block(
+            Refusal("disk-slow", f"volume '{segment.shelf.name}' is slower than what is recorded; its queue is full"),
+            first.utc_us,
+        )
+
+    # ---- the ledger
+
+    def _cause(self) -> str:
+        """Why the frame just refused is not in the footage."""
+        return self.refusal.reason if self.refusal is not None else "no-header"
+
+    def _settle(self, changes: list[SpanChange]) -> None:
+        """Puts the ledger's changes into the index and keeps the counters of gaps true."""
+        if changes:
+            self._index.put_spans(self.camera.id, changes)
+        for change in changes:
+            span = change.span
+            if isinstance(change, PutSpan) and span.kind is SpanKind.GAP and span.end_us is not None:
+                self._counts.gap_us[span.reason] += span.end_us - span.start_us
+        going_on = self.ledger.open
+        is_gap = going_on is not None and going_on.kind is SpanKind.GAP
+        self._counts.open_gap = (going_on.reason, going_on.start_us) if going_on is not None and is_gap else None
+
+
+def _ticks(us: int, frame: Frame) -> int:
+    return max(1, round(us / (US * frame.time_base)))

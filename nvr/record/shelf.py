@@ -1,0 +1,201 @@
+"""A volume as the recorders use it: recognised and watched, written by one I/O thread, synced by one plan.
+
+`look`, `sync` and everything a writer does run on the I/O thread; `refusal` is written there and read in the loop.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nvr.clock import Clock
+from nvr.log import Streak
+from nvr.media.durable import DurableFile
+from nvr.metrics import VolumeCounts, write_error
+from nvr.record.syncing import How, SyncPlan
+from nvr.store.archive import Archive
+from nvr.store.errors import DiskFull, VolumeMissing
+from nvr.store.volumes import STUCK_S, Volume, VolumeThread
+from nvr.units import US
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why footage is not taken: the gap reason and a sentence for people."""
+
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One [[volume]] of the configuration."""
+
+    name: str
+    path: Path
+    keep_free_bytes: int
+
+
+class Shelf:
+    """One volume in use. It is looked at once a second: a missing disk that is mounted again is used again.
+
+    `enter(name, uuid)` makes the volume known to the index and answers its id there; it may block.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        archive: Archive,
+        thread: VolumeThread,
+        plan: SyncPlan,
+        counts: VolumeCounts,
+        clock: Clock,
+        *,
+        known_uuid: str | None,
+        enter: Callable[[str, str], int],
+        observe_sync: Callable[[float], None],
+        observe_seal: Callable[[float], None],
+    ) -> None:
+        self.place = place
+        self.archive = archive
+        self.thread = thread
+        self.plan = plan
+        self.observe_seal = observe_seal
+        self.volume: Volume | None = None
+        self.volume_id = 0
+        """In the index; known as soon as the volume is."""
+        self.open_files: set[DurableFile] = set()
+        self._counts = counts
+        self._clock = clock
+        self._known_uuid = known_uuid
+        self._enter = enter
+        self._observe_sync = observe_sync
+        self._refusal: Refusal | None = Refusal("disk-failed", f"volume '{place.name}' was not looked at yet")
+        self._trouble = Streak(log, {"volume": place.name, "action": "volume"})
+        self._stretched = Streak(log, {"volume": place.name, "action": "sync-stretched"})
+
+    @property
+    def name(self) -> str:
+        return self.place.name
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why nothing new is written here; None while all is well."""
+        if self.thread.stuck:
+            return Refusal("disk-failed", f"volume '{self.name}' has not answered for more than {STUCK_S:.0f} seconds")
+        if not self._has_room():
+            return Refusal("disk-slow", f"volume '{self.name}' is slower than what is recorded; its queue is full")
+        return self._refusal
+
+    def put(self, cost_bytes: int, do: Callable[..., None], *args: Any) -> bool:
+        """Queues work for the I/O thread; False where its queue is full. Work of cost 0 is always taken."""
+        return self.thread.put(cost_bytes, do, *args)
+
+    def look(self) -> None:
+        """Recognises the volume, measures its space, and says whether it takes footage."""
+        try:
+            if self.volume is None:
+                self._open()
+            self._measure()
+        except (VolumeMissing, DiskFull, OSError) as trouble:
+            self._refuse(trouble)
+
+    def sync(self, file: DurableFile) -> None:
+        """Puts what was written to `file` on disk, with all other open files where the plan says so. Raises OSError."""
+        begun_us = self._clock.mono_us()
+        if self.plan.how is How.FILE:
+            file.sync()
+        else:
+            self._sync_all(file)
+        took_us = self._clock.mono_us() - begun_us
+        self.plan.took(took_us)
+        self._observe_sync(took_us / US)
+        if self.plan.stretched:
+            self._stretched.hit(f"the disk is slow: footage is synced every {self.plan.interval_us / US:.0f} s at best")
+        else:
+            self._stretched.over("footage is synced as often as configured again")
+
+    def count_error(self, error: BaseException) -> None:
+        """A write failed: it is counted under what the disk said."""
+        cause = error if isinstance(error, OSError) else error.__cause__
+        self._counts.write_errors[write_error(cause) if isinstance(cause, OSError) else "other"] += 1
+
+    def _has_room(self) -> bool:
+        return self.thread.queued_bytes * 2 < self.thread.queue_bytes
+
+    def _open(self) -> None:
+        place = self.place
+        volume = Volume.open(self.archive.disk, place.name, place.path, self.archive.archive_id, self._known_uuid)
+        self.volume_id = self._enter(place.name, volume.uuid)
+        self._known_uuid = volume.uuid
+        self.volume = volume
+
+    def _measure(self) -> None:
+        volume = self.volume
+        assert volume is not None  # noqa: S101 - look opened it
+        volume.check_usable()
+        space = volume.space()
+        self._counts.size_bytes, self._counts.free_bytes = space.size_bytes, space.free_bytes
+        if space.free_bytes < self.place.keep_free_bytes:
+            self._say_no(
+                Refusal(
+                    "disk-full",
+                    f"volume '{self.name}' has {space.free_bytes / 1e9:.1f} GB free, less than keep_free "
+                    f"({self.place.keep_free_bytes / 1e9:.1f} GB): make room, or lower keep_free",
+                )
+            )
+        elif self._refusal is not None:
+            self._refusal = None
+            self._trouble.over("volume takes footage again")
+
+    def _refuse(self, trouble: VolumeMissing | DiskFull | OSError) -> None:
+        if isinstance(trouble, DiskFull):
+            self._say_no(Refusal("disk-full", str(trouble)))
+        elif isinstance(trouble, VolumeMissing):
+            self._say_no(Refusal("disk-failed", str(trouble)))
+        else:
+            self.count_error(trouble)
+            self._say_no(Refusal("disk-failed", f"volume '{self.name}': {trouble.strerror or trouble}"))
+
+    def _say_no(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+        self._trouble.hit(refusal.sentence)
+
+    def _sync_all(self, file: DurableFile) -> None:
+        """One syncfs for every open file, as of the bytes each has now."""
+        sizes = [(each, each.size) for each in self.open_files]
+        self.archive.disk.syncfs(file.fileno())
+        for each, size in sizes:
+            each.note_synced(size)
+        self.plan.volume_synced_us = self._clock.mono_us()
+
+
+class Shelves:
+    """The volumes a recorder may choose from."""
+
+    def __init__(self, shelves: Sequence[Shelf]) -> None:
+        self.all = tuple(shelves)
+
+    def choose(self, camera: str, day: int) -> Shelf | None:
+        """The volume for this camera on this day (days since the epoch, UTC), or None where none takes footage.
+
+        The same answer all day while the same volumes are well, and an even spread over cameras and days: the usable
+        volume with the highest hash of camera, day and name (rendezvous hashing), so that one volume's trouble moves
+        only its own cameras.
+        """
+        usable = [shelf for shelf in self.all if shelf.refusal is None]
+        return max(usable, key=lambda shelf: _rank(camera, day, shelf.name), default=None)
+
+    def refusal(self) -> Refusal:
+        """Why none of them takes footage; a full disk is named before a failed one, since it is easier mended."""
+        refusals = [refusal for shelf in self.all if (refusal := shelf.refusal) is not None]
+        refusals.sort(key=lambda refusal: refusal.reason != "disk-full")
+        return refusals[0] if refusals else Refusal("disk-failed", "no volume takes footage")
+
+
+def _rank(camera: str, day: int, volume: str) -> bytes:
+    return hashlib.blake2b(f"{camera}/{day}/{volume}".encode(), digest_size=8).digest()
