@@ -70,7 +70,8 @@ class Mp4File:
     def add(self, data: bytes, ticks: int, duration: int, key: bool) -> None:
         """Adds a picture; `ticks` rises strictly, `duration` is the ticks it stands (a guess will do but for the last).
 
-        The first must be an I-VOP; where it lacks the VOL, the VOL is put before it. Raises OSError.
+        The first must be an I-VOP; where it lacks the VOL, the VOL is put before it. Raises OSError,
+        and NotDecodable for what no MP4 can hold.
         """
         begins = self._first_tick is None
         if begins:
@@ -81,12 +82,10 @@ class Mp4File:
         packet.pts = packet.dts = ticks - self._first_tick  # type: ignore[operator]  # set by _begin
         packet.duration = duration
         packet.is_keyframe = key
-        self._output.mux_one(packet)
+        self._mux(packet)
         if begins and self._text is not None:
             # FFmpeg writes no moov before each track has a sample: without one a crash would leave nothing readable.
             self.add_text("", ticks, duration)
-        if self._file.trouble is not None:
-            raise self._file.trouble
 
     def add_text(self, text: str, ticks: int, duration: int) -> None:
         """Adds a line of timed text; its ticks are those of the pictures and do not fall. Raises OSError."""
@@ -99,9 +98,7 @@ class Mp4File:
         packet.pts = packet.dts = ticks - self._first_tick
         packet.duration = duration
         packet.is_keyframe = True
-        self._output.mux_one(packet)
-        if self._file.trouble is not None:
-            raise self._file.trouble
+        self._mux(packet)
 
     def close(self) -> None:
         """Writes the last fragment and the index, then the front; the label and the last fsync are the owner's.
@@ -122,6 +119,14 @@ class Mp4File:
     def abandon(self) -> None:
         """Lets go without writing another byte; the file stays as after a crash. Harmless when repeated."""
         self._pipe.closed = True
+
+    def _mux(self, packet: "av.Packet") -> None:
+        try:
+            self._output.mux_one(packet)
+        except av.FFmpegError as trouble:
+            raise NotDecodable(f"the MP4 writer refuses a picture: {trouble}") from trouble
+        if self._file.trouble is not None:
+            raise self._file.trouble
 
     def _begin(self, data: bytes, ticks: int, key: bool) -> bytes:
         if not key:

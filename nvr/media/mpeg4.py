@@ -80,6 +80,11 @@ def find_vol(data: bytes) -> Vol | None:
     return parse_vol(data[start : len(data) if end < 0 else end], at - start)
 
 
+def coding(vol: Vol) -> bytes:
+    """The VOL alone, by which two are told apart: headers above it and stuffing behind it say nothing."""
+    return vol.header[_vol_at(vol.header) :].rstrip(b"\0")
+
+
 def increment_bits(resolution: int) -> int:
     """How many bits a vop_time_increment takes: enough for 0..resolution-1, at least one (6.3.5)."""
     return max(1, (resolution - 1).bit_length())
