@@ -1,6 +1,10 @@
 """How the bench judges what it measured."""
 
+from pathlib import Path
+
+from bench import run
 from bench.run import Figures, verdict
+from nvr import config
 
 
 def figures(recorder: str, cpu_s: float, pss_mb: float) -> Figures:
@@ -24,3 +28,17 @@ def test_too_much_memory_alone_misses_the_target() -> None:
 
 def test_one_recorder_alone_is_not_judged() -> None:
     assert verdict(50, [figures("nvr", 1, 1)]) is None
+
+
+def test_the_daemon_of_the_bench_is_configured_with_nothing_switched_off(tmp_path: Path) -> None:
+    (tmp_path / "footage").mkdir()
+    file = tmp_path / "config.toml"
+    ports = [{"http_port": 1000 + n, "alarm_port": 2000 + n} for n in range(50)]
+    file.write_text(run._configuration(tmp_path, tmp_path / "footage", ports, 9685))
+    read = config.load(file)
+    assert [(camera.http_port, camera.alarm_port) for camera in read.cameras.values()] == [
+        (1000 + n, 2000 + n) for n in range(50)
+    ]
+    assert {camera.record for camera in read.cameras.values()} == {"continuous"}
+    assert read.metrics.listen
+    assert read.recording.sync_seconds == config.Recording().sync_seconds
