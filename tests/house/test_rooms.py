@@ -99,7 +99,7 @@ def test_the_cameras_language_needs_neither_asyncio_nor_pyav() -> None:
 
 def test_the_daemon_imports_nothing_it_does_not_run() -> None:
     """Each of these would cost every installation its memory for years."""
-    loaded = _loaded_by("nvr.supervisor.daemon")
+    loaded = _loaded_by("nvr.cli.main", "nvr.cli.run", "nvr.supervisor.daemon")
     assert "nvr.supervisor.daemon" in loaded
     assert "uvloop" in loaded
     assert {name.partition(".")[0] for name in loaded} & {
