@@ -130,6 +130,32 @@ def position(motion: str, picture: int) -> tuple[int, int, int]:
     return 12_345, 678, 90
 
 
+def elementary(shown: Picture, picture: int, camera: int) -> bytes:
+    """The bytes of the camera's n-th picture, with what a camera sends before an I-VOP (fact sheet 2.3)."""
+    if not shown.key:
+        return shown.vop
+    told = user_data(f"bench{camera:02}", time.time())
+    reserved = _USER_DATA_START + b"reserved"
+    return b"".join((shown.headers, reserved, gov(picture // FPS), told, shown.vop))
+
+
+def answer_head(parts: bool) -> bytes:
+    """The head of the answer to a request for video (fact sheet 2.1)."""
+    return (
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: video/mp4v-es\r\n"
+        b"Date: Tue, 02 Oct 2008 07:33:12 GMT\r\nServer: JVC VN-V686 Network Camera\r\n"
+        b"x-vnv686_response: encode=mpeg4&framerate=30&framesize=vga&ptz_info=%s\r\n\r\n" % (b"on" if parts else b"off")
+    )
+
+
+def part_head(size: int, looks_at: tuple[int, int, int]) -> bytes:
+    """What stands before a VOP with ptz_info=on (fact sheet 2.2); CR LF stands after it."""
+    return (
+        b"--foo\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n"
+        b"X-Puls-Pan: %d\r\nX-Puls-Tilt: %d\r\nX-Posi-Zoom: %d\r\n\r\n"
+    ) % (size, *looks_at)
+
+
 @dataclass(slots=True, eq=False)
 class _Viewer:
     sock: socket.socket
@@ -194,7 +220,7 @@ class Source:
         # Cameras were switched on at different moments: neither their I-VOPs nor their clocks are in step.
         picture += camera.number * 37
         shown = self._pictures[picture % len(self._pictures)]
-        data = self._with_headers(camera, shown, picture)
+        data = elementary(shown, picture, camera.number)
         part = None
         for viewer in tuple(camera.viewers):
             if viewer.wants_key and not shown.key:
@@ -203,23 +229,10 @@ class Source:
             self.statistics["pictures"] += 1
             self.statistics["picture_bytes"] += len(data)
             if viewer.parts:
-                part = part or self._part_head(picture, len(data))
+                part = part or part_head(len(data), position(self._motion, picture))
                 self._send(viewer, [part, data, b"\r\n"])
             else:
                 self._send(viewer, [data])
-
-    def _with_headers(self, camera: _Camera, shown: Picture, picture: int) -> bytes:
-        if not shown.key:
-            return shown.vop
-        told = user_data(f"bench{camera.number:02}", time.time())
-        reserved = _USER_DATA_START + b"reserved"
-        return b"".join((shown.headers, reserved, gov(picture // FPS), told, shown.vop))
-
-    def _part_head(self, picture: int, size: int) -> bytes:
-        return (
-            b"--foo\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n"
-            b"X-Puls-Pan: %d\r\nX-Puls-Tilt: %d\r\nX-Posi-Zoom: %d\r\n\r\n"
-        ) % (size, *position(self._motion, picture))
 
     def _send(self, viewer: _Viewer, pieces: list[bytes]) -> None:
         size = sum(map(len, pieces))
@@ -280,7 +293,7 @@ class Source:
             sock.close()
         elif path == "/raw" or path.startswith("/api/video?encode=mpeg4"):
             parts = "ptz_info=on" in path
-            sock.send(_head(parts))
+            sock.send(answer_head(parts))
             viewer = _Viewer(sock, parts, wants_key=path == "/raw")
             camera.viewers.append(viewer)
             self._viewing[sock.fileno()] = (viewer, camera)
@@ -338,14 +351,6 @@ def _received(sock: socket.socket) -> bytes:
         return sock.recv(_MAX_REQUEST)
     except OSError:
         return b""
-
-
-def _head(parts: bool) -> bytes:
-    return (
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: video/mp4v-es\r\n"
-        b"Date: Tue, 02 Oct 2008 07:33:12 GMT\r\nServer: JVC VN-V686 Network Camera\r\n"
-        b"x-vnv686_response: encode=mpeg4&framerate=30&framesize=vga&ptz_info=%s\r\n\r\n" % (b"on" if parts else b"off")
-    )
 
 
 def main() -> None:
