@@ -105,6 +105,8 @@ class Index:
     def begin_run(self, run: Run) -> "Future[None]":
         """Puts a run; given again it is replaced, so a segment's writer may make sure of it."""
         values = _run_values(run)
+        with self._door:
+            self._last_run = max(self._last_run, run.number)  # recovery puts runs that the index had lost
         return self.do(lambda connection: _nothing(connection.execute(_put_run, values)))
 
     def update_run(self, number: int, *, utc_anchor_us: int, slope_ppb: int, host_synchronised: bool) -> "Future[None]":

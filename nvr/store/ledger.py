@@ -21,6 +21,7 @@ CLOCK_STEP: Final = "clock-step"
 NOT_CONFIGURED: Final = "not-configured"
 UNKNOWN: Final = "unknown"
 
+_NEVER: Final = -(1 << 62)
 _MOST_REMEMBERED: Final = 512  # closed spans kept to tell late facts from new ones; hours even on a miserable link
 
 
@@ -64,6 +65,14 @@ class Ledger:
     def epoch(self) -> int:
         """The epoch that facts without another word are of."""
         return self._epoch
+
+    @property
+    def latest_us(self) -> int | None:
+        """The latest moment of the present epoch that a span begins or ends at; None where none does."""
+        if self._open is not None and self._open.epoch == self._epoch:
+            return self._open.start_us
+        until_us = self._accounted_until()
+        return None if until_us == _NEVER else until_us
 
     def recording(self, at_us: int) -> list[SpanChange]:
         """Recording began with a frame at `at_us`: what was open ends there."""
@@ -130,7 +139,7 @@ class Ledger:
         """The end of the last closed span of this epoch."""
         last = self._closed[-1] if self._closed else None
         if last is None or last.epoch != self._epoch or last.end_us is None:
-            return -(1 << 62)
+            return _NEVER
         return last.end_us
 
     def _unaccounted(self, start_us: int, end_us: int, epoch: int) -> list[tuple[int, int]]:

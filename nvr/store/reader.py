@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, bindparam, func, or_, select, tuple_
 
@@ -34,6 +34,19 @@ from nvr.store.schema import INDEX_NAME, check_readable
 
 Cursor = tuple[int, int]
 """Where a page ended: a segment's start and id."""
+
+
+class KnownFile(NamedTuple):
+    """A row as recovery needs it, of which there are a hundred thousand."""
+
+    id: int
+    run: int
+    seq: int
+    start_us: int
+    size_bytes: int
+    volume_id: int
+    state: str
+    folder: str
 
 
 class Reader:
@@ -139,6 +152,22 @@ class Reader:
         """The one of this run and number."""
         return self._one_segment(_segment_by_seq, {"run_is": run, "seq_is": seq})
 
+    def last_of_run(self, run: int) -> Segment | None:
+        """The run's segment with the highest number."""
+        return self._one_segment(_last_of_run, {"run_is": run})
+
+    def last_recorded(self, camera: str, epoch: int) -> int | None:
+        """The latest end of any of the camera's segments in this epoch."""
+        with self._asking() as connection:
+            values = {"slug_is": camera, "epoch_is": epoch}
+            return connection.execute(_last_recorded, values).scalar()
+
+    def known_files(self, camera_id: int, start_us: int, end_us: int) -> list[KnownFile]:
+        """The camera's segments that begin in [start, end)."""
+        with self._asking() as connection:
+            values = {"camera_is": camera_id, "start_is": start_us, "end_is": end_us}
+            return [KnownFile(*row) for row in connection.execute(_known_files, values)]
+
     def segment_by_name(self, name: str) -> Segment | None:
         """The one whose file has this name or path, with or without its folders; None where there is no row for it."""
         said = parse_segment_name(name.rpartition("/")[2])
@@ -186,6 +215,12 @@ class Reader:
         with self._asking() as connection:
             row = connection.execute(_run_by_id, {"id_is": number}).one_or_none()
             return None if row is None else _run_of(row)
+
+    def newest_runs(self, camera_id: int, limit: int) -> list[Run]:
+        """The camera's runs with the highest numbers, highest first."""
+        with self._asking() as connection:
+            values = {"camera_is": camera_id, "most": limit}
+            return [_run_of(row) for row in connection.execute(_newest_runs, values)]
 
     def open_runs(self) -> list[Run]:
         """Runs that go on, or whose daemon died."""
@@ -342,6 +377,32 @@ _first_segment = _of_camera.order_by(_segment.c.start_us, _segment.c.id)
 _last_segment = _of_camera.order_by(_segment.c.start_us.desc(), _segment.c.id.desc())
 _segment_by_id = _segments.where(_segment.c.id == bindparam("id_is"))
 _segment_by_seq = _segments.where(_segment.c.run == bindparam("run_is"), _segment.c.seq == bindparam("seq_is"))
+_last_of_run = _segments.where(_segment.c.run == bindparam("run_is")).order_by(_segment.c.seq.desc()).limit(1)
+_last_recorded = (
+    select(_segment.c.end_us)
+    .join(_run, _run.c.id == _segment.c.run)
+    .where(_segment.c.camera_id == _camera_is_slug, _run.c.epoch == bindparam("epoch_is"))
+    .order_by(_segment.c.start_us.desc())
+    .limit(1)
+)
+_known_files = (
+    select(
+        _segment.c.id,
+        _segment.c.run,
+        _segment.c.seq,
+        _segment.c.start_us,
+        _segment.c.size_bytes,
+        _segment.c.volume_id,
+        _segment.c.state,
+        _run.c.folder,
+    )
+    .join(_run, _run.c.id == _segment.c.run)
+    .where(
+        _segment.c.camera_id == bindparam("camera_is"),
+        _segment.c.start_us >= bindparam("start_is"),
+        _segment.c.start_us < bindparam("end_is"),
+    )
+)
 
 _spans_between = (
     select(_gap)
@@ -371,6 +432,9 @@ _runs_between = (
         or_(_run.c.ended_us.is_(None), _run.c.ended_us > bindparam("start_is")),
     )
     .order_by(_run.c.started_us)
+)
+_newest_runs = (
+    select(_run).where(_run.c.camera_id == bindparam("camera_is")).order_by(_run.c.id.desc()).limit(bindparam("most"))
 )
 _open_runs = select(_run).where(_run.c.ended_us.is_(None)).order_by(_run.c.id)
 _last_epochs = (select(func.max(_run.c.epoch)), select(func.max(_gap.c.epoch)))

@@ -182,6 +182,11 @@ class VolumeThread:
         """Cost of what waits or runs."""
         return self._taken_bytes - self._done_bytes
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it is worth beginning something new here: half of the queue is free, and the thread lives."""
+        return not self._stopping and 2 * self.queued_bytes <= self.queue_bytes and not self.stuck
+
     def queue_length(self) -> int:
         """Calls that wait."""
         return self._queue.qsize()

@@ -1,0 +1,468 @@
+"""What a start does about the end before it, whatever that was: files that no row promises, rows without a file, open
+runs and gaps.
+
+It looks at `.part` names and at the day folders since the day before each camera's last row, never at the whole
+archive. Everything may be done again after a kill in the middle of it. Nothing that holds a picture is ever deleted.
+"""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from nvr.media import boxes, label
+from nvr.media.errors import MediaError
+from nvr.store.archive import Archive, write_whole
+from nvr.store.errors import DiskFull, VolumeMissing
+from nvr.store.index import Index
+from nvr.store.ledger import Ledger, SpanChange
+from nvr.store.names import PART, day_of, day_path, is_folder, parse_segment_name, segment_path
+from nvr.store.origin import Origin, parse_origin
+from nvr.store.reader import KnownFile, Reader
+from nvr.store.rows import Run, SegmentRow, SegmentState
+from nvr.store.volumes import Volume, disk_trouble
+from nvr.units import US
+
+log = logging.getLogger(__name__)
+
+CRASHED: Final = "service-crashed"
+STOPPED: Final = "service-stopped"
+"""A camera whose last span goes on with this reason was left by an orderly stop."""
+
+_LEFT_ALONE: Final = frozenset({STOPPED, "record-off", "not-configured"})
+"""What goes on whether or not a daemon runs."""
+_STEP_US: Final = (
+    2 * US
+)  # a last frame's interval may reach past the moment of its arrival; more is a step of the clock
+_MOST_WITHOUT_A_PICTURE: Final = 16 << 20  # four seconds at the camera's 20 Mbit/s and the muxer's buffer, with room
+_DAY: Final = timedelta(days=1)
+_DAY_US: Final = 86_400 * US
+_RUNS_BACK: Final = 2  # the newest run, and the one that was still being sealed when it began
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What was found and done."""
+
+    crashed: bool = False
+    """Whether the daemon before this one ended without an orderly stop."""
+    epoch: int = 0
+    """The present epoch: one more than the last where the host's clock is behind what is recorded."""
+    ledgers: dict[int, Ledger] = field(default_factory=dict)
+    """The account of each camera the index knows, by the camera's id, ready to be gone on with."""
+    segments: Counter[str] = field(default_factory=Counter)
+    """How many files or rows, by result (see `RESULTS`)."""
+    left: list[Path] = field(default_factory=list)
+    """Files that are not ours or cannot be understood; they stay where they are."""
+
+
+RESULTS: Final = ("adopted", "mended", "empty", "missing", "found-again", "damaged", "left", "postponed")
+"""Whole file without row · torn file cut, labelled, sealed · part without a picture, removed · row without file · row
+whose file is back · file that can only be kept as damaged · not ours or not understood · the disk would not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A volume and its id in the index."""
+
+    volume_id: int
+    volume: Volume
+
+
+def recover(index: Index, reader: Reader, archive: Archive, places: Sequence[Place], now_us: int) -> Recovery:
+    """Does everything, before the first camera records. Raises IndexDamaged, DiskFull where the index has no space.
+
+    Trouble with one file or one volume is that one's own: it is counted, said, and left for later.
+    """
+    report = Recovery(epoch=reader.last_epoch())
+    began: dict[int, int] = {}
+    for place in places:
+        for camera_id, start_us in recover_files(index, reader, archive, place, report).items():
+            began[camera_id] = min(start_us, began.get(camera_id, start_us))
+    _end_runs(index, reader, report)
+    _resume_ledgers(index, reader, report, began, now_us)
+    return report
+
+
+def recover_files(index: Index, reader: Reader, archive: Archive, place: Place, report: Recovery) -> dict[int, int]:
+    """Brings one volume's files and rows together; also for a volume that is mounted later, before it is written to.
+
+    Answers the earliest start of what was put into the index, by camera.
+    """
+    began: dict[int, int] = {}
+    for folder in _camera_folders(place.volume):
+        desk = _Desk(index, reader, archive, place, report, folder)
+        try:
+            for day in _days_to_look_at(reader, place.volume.path / folder, desk.camera_id):
+                desk.settle_day(day)
+        except OSError as trouble:
+            report.segments["postponed"] += 1
+            log.warning(
+                "folder not recovered",
+                extra={"action": "recovery-postponed", "volume": place.volume.name, "reason": str(trouble)},
+            )
+        if desk.camera_id is not None and desk.began_us is not None:
+            began[desk.camera_id] = desk.began_us
+    return began
+
+
+class _Desk:
+    """One camera's folder on one volume."""
+
+    def __init__(
+        self, index: Index, reader: Reader, archive: Archive, place: Place, report: Recovery, folder: str
+    ) -> None:
+        self.camera_id = reader.camera_of_folder(folder)
+        self.began_us: int | None = None
+        """The earliest start of what was put into the index."""
+        self._index = index
+        self._reader = reader
+        self._archive = archive
+        self._disk = archive.disk
+        self._place = place
+        self._report = report
+        self._folder = folder
+        self._garbage = {row.path for row in reader.garbage() if row.volume == place.volume.name}
+
+    def settle_day(self, day: date) -> None:
+        """Settles each file and each row of a day. Raises OSError where the folder cannot be read or synced."""
+        path = self._place.volume.path / self._folder / day_path(day)
+        names = _names_in(path)
+        known = self._known_files(day)
+        for name, row in known.items():
+            self._settle_row(path / name, row, is_there=name in names or name + PART in names)
+        strangers = sorted(names - known.keys())
+        if not strangers:
+            return
+        # Whoever gave a sealed file its name may have died before the folder was synced; a row must not come first.
+        self._disk.fsync_directory(path)
+        for name in strangers:
+            self._settle_stranger(path / name, known)
+
+    def _known_files(self, day: date) -> dict[str, KnownFile]:
+        """The rows of this folder on this volume, by file name."""
+        if self.camera_id is None:
+            return {}
+        start_us = _start_of(day)
+        return {
+            segment_path(row.folder, row.start_us, row.run, row.seq).rpartition("/")[2]: row
+            for row in self._reader.known_files(self.camera_id, start_us, start_us + _DAY_US)
+            if row.folder == self._folder and row.volume_id == self._place.volume_id
+        }
+
+    def _settle_row(self, path: Path, row: KnownFile, *, is_there: bool) -> None:
+        """Marks a row whose file is gone, or is back."""
+        if is_there == (row.state != SegmentState.MISSING):
+            return
+        state = _state_of(path, row) if is_there else SegmentState.MISSING
+        self._index.mark_segment(row.id, state).result()
+        self._count("found-again" if is_there else "missing", path)
+
+    def _settle_stranger(self, path: Path, known: dict[str, KnownFile]) -> None:
+        sealed = path.with_name(path.name.removesuffix(PART))
+        if parse_segment_name(sealed.name) is None:
+            self._leave(path, "the name is not one that nvr gives")
+            return
+        if str(sealed.relative_to(self._place.volume.path)) in self._garbage:
+            return  # condemned: the sweep unlinks it
+        try:
+            with disk_trouble(f"recovering {path}"):
+                self._settle_file(path, sealed, known)
+        except (MediaError, ValueError) as trouble:
+            self._leave(path, str(trouble))
+        except (OSError, DiskFull, VolumeMissing) as trouble:
+            self._count("postponed", path, str(trouble))
+
+    def _settle_file(self, path: Path, sealed: Path, known: dict[str, KnownFile]) -> None:
+        if path == sealed:
+            self._adopt_sealed(path)
+        elif sealed.exists():
+            self._leave(path, "its sealed file is there as well")
+        elif sealed.name in known:
+            # Given up by a daemon that could not even rename it: its row says what it is.
+            self._name(path, sealed)
+            self._count("damaged", sealed)
+        else:
+            self._adopt_part(path, sealed)
+
+    def _adopt_sealed(self, path: Path) -> None:
+        said = label.read(path)
+        if said is not None:
+            self._put(path, self._checked(said, path), path.stat().st_size, SegmentState.OK)
+            self._count("adopted", path)
+            return
+        # Given up after a failed sync, and the daemon died before the row: it is kept, and not believed.
+        film = boxes.movie(path)
+        self._put(path, self._label_of(path, film), path.stat().st_size, SegmentState.DAMAGED)
+        self._count("damaged", path)
+
+    def _adopt_part(self, path: Path, sealed: Path) -> None:
+        condition = boxes.examine(path)
+        if condition.state is boxes.State.EMPTY:
+            self._take_away(path)
+            return
+        if condition.sealed:
+            said = label.read(path)
+            if said is None:
+                raise ValueError("its label is damaged")
+            self._checked(said, sealed)
+            self._sync(path)
+        else:
+            said = self._label_of(sealed, boxes.movie(path))
+            self._mend(path, condition, label.pack(said))
+        self._name(path, sealed)
+        self._put(sealed, said, sealed.stat().st_size, SegmentState.OK)
+        self._count("adopted" if condition.sealed else "mended", sealed)
+
+    def _mend(self, path: Path, condition: boxes.Condition, box: bytes) -> None:
+        """Makes a torn file an ordinary one with a label, synced. Killed in the middle it is torn as before."""
+        fd = self._disk.open_existing(path)
+        try:
+            if condition.mend is not None:
+                # The front of a file may only follow a tail that is on disk (see DurableFile).
+                self._disk.fdatasync(fd)
+                offset, front = condition.mend
+                self._disk.seek(fd, offset)
+                write_whole(self._disk, fd, front)
+            self._disk.truncate(fd, condition.good_bytes)
+            self._disk.seek(fd, condition.good_bytes)
+            write_whole(self._disk, fd, box)
+            self._disk.fsync(fd)
+        finally:
+            self._disk.close(fd)
+
+    def _sync(self, path: Path) -> None:
+        fd = self._disk.open_existing(path)
+        try:
+            self._disk.fsync(fd)
+        finally:
+            self._disk.close(fd)
+
+    def _name(self, path: Path, sealed: Path) -> None:
+        self._disk.rename_noreplace(path, sealed)
+        self._disk.fsync_directory(sealed.parent)
+
+    def _take_away(self, path: Path) -> None:
+        """Unlinks a part in which there is not one whole picture to keep."""
+        if path.stat().st_size > _MOST_WITHOUT_A_PICTURE:
+            raise ValueError("it is too large to hold nothing, and nothing can be read from it")
+        self._disk.unlink(path)
+        self._disk.fsync_directory(path.parent)
+        self._count("empty", path)
+
+    def _label_of(self, sealed: Path, film: boxes.Movie) -> label.Label:
+        """What the file would have said of itself at its seal, from what it holds."""
+        if not film.samples:
+            raise ValueError("there is no picture in it")
+        origin = self._origin_of(sealed, film)
+        nominal_us = film.duration_ticks * film.time_base * US
+        lasts_us = round(nominal_us + nominal_us * origin.slope_ppb / 1_000_000_000)
+        zero_us = origin.zero_us
+        if zero_us is None:
+            zero_us = origin.start_us - round(origin.first_tick * film.time_base * US)
+        clock = label.ClockSource.ARRIVAL if origin.clock == "arrival" else label.ClockSource.STREAM
+        return label.Label(
+            archive=UUID(origin.archive),
+            camera=origin.camera,
+            run=origin.run,
+            seq=origin.seq,
+            start_us=origin.start_us,
+            end_us=origin.start_us + max(lasts_us, 1),
+            frames=len(film.samples),
+            duration_ticks=film.duration_ticks,
+            time_base=film.time_base,
+            first_tick=origin.first_tick,
+            zero_us=zero_us,
+            slope_ppb=origin.slope_ppb,
+            clock=clock,
+            synchronised=origin.synchronised,
+            recovered=True,
+            model=origin.model,
+        )
+
+    def _origin_of(self, sealed: Path, film: boxes.Movie) -> Origin:
+        """From the file's comment, else from its name. Raises ValueError where the two do not agree."""
+        name = parse_segment_name(sealed.name)
+        if name is None:
+            raise ValueError("the name is not one that nvr gives")
+        origin = parse_origin(film.metadata.get("comment", ""))
+        if origin is None:
+            return Origin(self._archive.archive_id, self._folder, name.run, name.seq, name.start_us)
+        self._check(origin.archive, origin.run, origin.seq, origin.start_us, sealed)
+        return origin
+
+    def _checked(self, said: label.Label, path: Path) -> label.Label:
+        if said.kind is not label.Kind.SEGMENT:
+            raise ValueError("its label does not say that it is a segment")
+        self._check(str(said.archive), said.run, said.seq, said.start_us, path)
+        return said
+
+    def _check(self, archive_id: str, run: int, seq: int, start_us: int, path: Path) -> None:
+        """Raises ValueError where a file is not what its name says, or is known elsewhere."""
+        if archive_id != self._archive.archive_id:
+            raise ValueError(f"it belongs to another archive ({archive_id})")
+        if segment_path(self._folder, start_us, run, seq) != str(path.relative_to(self._place.volume.path)):
+            raise ValueError(f"it is a copy of run {run}, number {seq} under another name")
+        if (elsewhere := self._reader.segment_of(run, seq)) is not None:
+            raise ValueError(f"it is a copy of {elsewhere.path} on volume {elsewhere.volume}")
+
+    def _put(self, path: Path, said: label.Label, size_bytes: int, state: SegmentState) -> None:
+        """Puts the row, and before it whatever it refers to."""
+        if self.camera_id is None:
+            self.camera_id = self._index.add_camera(self._folder, said.start_us).result()
+        run = self._reader.run(said.run)
+        if run is None:
+            self._index.begin_run(self._run_of(said, self.camera_id)).result()
+        elif run.camera_id != self.camera_id:
+            raise ValueError(f"its run {said.run} is another camera's")
+        row = SegmentRow(
+            camera_id=self.camera_id,
+            run=said.run,
+            seq=said.seq,
+            volume_id=self._place.volume_id,
+            start_us=said.start_us,
+            end_us=max(said.end_us, said.start_us + 1),
+            frames=said.frames,
+            size_bytes=size_bytes,
+            time_base=said.time_base,
+            first_tick=said.first_tick,
+            duration_ticks=said.duration_ticks,
+            recovered=said.recovered,
+            state=state,
+        )
+        self._index.add_segment(row).result()
+        self.began_us = said.start_us if self.began_us is None else min(self.began_us, said.start_us)
+
+    def _run_of(self, said: label.Label, camera_id: int) -> Run:
+        return Run(
+            number=said.run,
+            camera_id=camera_id,
+            folder=self._folder,
+            started_us=said.start_us,
+            begin_reason="recovered",
+            epoch=self._report.epoch,
+            clock_source=said.clock.name.lower(),
+            utc_anchor_us=said.zero_us,
+            slope_ppb=said.slope_ppb,
+            host_synchronised=said.synchronised is not False,
+        )
+
+    def _leave(self, path: Path, why: str) -> None:
+        self._report.left.append(path)
+        self._count("left", path, why)
+
+    def _count(self, result: str, path: Path, why: str | None = None) -> None:
+        self._report.segments[result] += 1
+        log.log(
+            logging.INFO if result in ("adopted", "mended", "empty") else logging.WARNING,
+            "file recovered: %s",
+            result,
+            extra={"action": f"recovery-{result}", "path": str(path), "reason": why},
+        )
+
+
+def _end_runs(index: Index, reader: Reader, report: Recovery) -> None:
+    """Runs that nobody ended end with the last segment of theirs."""
+    for run in reader.open_runs():
+        last = reader.last_of_run(run.number)
+        ended_us = run.started_us if last is None else last.row.end_us
+        index.end_run(run.number, max(ended_us, run.started_us), CRASHED).result()
+        report.crashed = True
+
+
+def _resume_ledgers(index: Index, reader: Reader, report: Recovery, began: Mapping[int, int], now_us: int) -> None:
+    """Accounts for the time since the daemon before this one was last alive, and for a clock that went backward."""
+    cameras = reader.cameras()
+    ends = {camera.id: reader.last_recorded(camera.slug, report.epoch) for camera in cameras}
+    ledgers = {camera.id: Ledger(report.epoch, reader.newest_spans(camera.slug)) for camera in cameras}
+    alive_us = max((at for at in (*ends.values(), *(ledger.latest_us for ledger in ledgers.values())) if at), default=0)
+    stepped = now_us < alive_us - _STEP_US
+    for camera in cameras:
+        ledger, ended_us = ledgers[camera.id], ends[camera.id]
+        changes: list[SpanChange] = []
+        going_on = ledger.open
+        if going_on is not None and camera.id in began and began[camera.id] >= going_on.start_us:
+            changes += ledger.recording(began[camera.id])
+        if ledger.open is None and (ended_us or ledger.latest_us):
+            changes += ledger.gap(ended_us or alive_us, CRASHED)
+            report.crashed = True
+        elif ledger.open is not None and ledger.open.reason not in _LEFT_ALONE:
+            changes += ledger.gap(max(alive_us, ledger.open.start_us), CRASHED)
+            report.crashed = True
+        if stepped:
+            changes += ledger.clock_stepped(alive_us, now_us)
+        if changes:
+            index.put_spans(camera.id, changes).result()
+    report.ledgers = ledgers
+    report.epoch += stepped
+
+
+def _state_of(path: Path, row: KnownFile) -> SegmentState:
+    """What to say of a file that is back."""
+    try:
+        return SegmentState.OK if path.stat().st_size >= row.size_bytes else SegmentState.TRUNCATED
+    except FileNotFoundError:
+        return SegmentState.DAMAGED  # it is there as `.part` and about to be given its name
+
+
+def _names_in(folder: Path) -> set[str]:
+    with os.scandir(folder) as entries:
+        return {entry.name for entry in entries}
+
+
+def _camera_folders(volume: Volume) -> list[str]:
+    with os.scandir(volume.path) as entries:
+        return sorted(entry.name for entry in entries if is_folder(entry.name) and entry.is_dir(follow_symlinks=False))
+
+
+def _days_to_look_at(reader: Reader, folder: Path, camera_id: int | None) -> list[date]:
+    """The days from the one before the camera's last row on, and those around the ends of runs that may be open yet.
+
+    Of a camera without rows the newest two days there are.
+    """
+    runs = [] if camera_id is None else reader.newest_runs(camera_id, _RUNS_BACK)
+    if not runs:
+        return list(islice(_days_newest_first(folder), 2))
+    marks = []
+    for run in runs:
+        last = reader.last_of_run(run.number)
+        marks.append(day_of(run.started_us if last is None else last.row.start_us))
+    since = marks[0] - _DAY
+    days = set(takewhile(lambda day: day >= since, _days_newest_first(folder)))
+    around = {mark + offset for mark in marks[1:] for offset in (-_DAY, timedelta(), _DAY)}
+    days |= {day for day in around if (folder / day_path(day)).is_dir()}
+    return sorted(days)
+
+
+def _days_newest_first(folder: Path) -> Iterator[date]:
+    for year in _numbers_in(folder, 4):
+        for month in _numbers_in(folder / year, 2):
+            for day in _numbers_in(folder / year / month, 2):
+                with suppress(ValueError):
+                    yield date(int(year), int(month), int(day))
+
+
+def _numbers_in(folder: Path, digits: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(
+            (
+                entry.name
+                for entry in entries
+                if len(entry.name) == digits
+                and entry.name.isascii()
+                and entry.name.isdigit()
+                and entry.is_dir(follow_symlinks=False)
+            ),
+            reverse=True,
+        )
+
+
+def _start_of(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * _DAY_US
