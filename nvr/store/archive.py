@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class Part:
     """A segment's file while it is written."""
 
-    __slots__ = ("_over", "file", "path", "volume")
+    __slots__ = ("file", "over", "path", "volume")
 
     def __init__(self, volume: Volume, path: str, file: DurableFile) -> None:
         self.volume = volume
@@ -31,7 +31,8 @@ class Part:
         """The path it will have when sealed, relative to the volume."""
         self.file = file
         """For the MP4 writer."""
-        self._over = False
+        self.over = False
+        """Its last fsync was tried, or it was given up: nothing more is written."""
 
     @property
     def part_path(self) -> Path:
@@ -95,12 +96,12 @@ class Archive:
 
         After DiskFull the same call may be made again. After any other OSError nothing is certain: `give_up`.
         """
-        if part._over or part.file.trouble is not None:  # noqa: SLF001 - the two are one piece
+        if part.over or part.file.trouble is not None:
             raise part.file.trouble or ValueError(f"{part.path} is over already")
         size_bytes = part.file.size
         with disk_trouble(f"sealing {part.path} on volume {part.volume.name}"):
             self._append(part, label, size_bytes)
-            part._over = True  # noqa: SLF001 - a failed fsync is never tried again
+            part.over = True  # a failed fsync is never tried again
             self.disk.fsync(part.file.fileno())
             part.file.close()
             self.disk.rename_noreplace(part.part_path, part.sealed_path)
@@ -113,7 +114,7 @@ class Archive:
         Syncs nothing of the file again (Linux may claim success for pages that are gone), deletes nothing, raises
         nothing. Its row says `damaged`; where even the name could not be changed the next start does it.
         """
-        part._over = True  # noqa: SLF001 - the two are one piece
+        part.over = True
         for step, call in (
             ("close", part.file.close),
             ("rename", lambda: self.disk.rename_noreplace(part.part_path, part.sealed_path)),

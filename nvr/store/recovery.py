@@ -15,16 +15,15 @@ from datetime import date, timedelta
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 from nvr.media import boxes, label
 from nvr.media.errors import MediaError
-from nvr.store.archive import Archive, write_whole
+from nvr.store import mending
+from nvr.store.archive import Archive
 from nvr.store.errors import DiskFull, VolumeMissing
 from nvr.store.index import Index
 from nvr.store.ledger import Ledger, SpanChange
 from nvr.store.names import PART, day_of, day_path, is_folder, parse_segment_name, segment_path
-from nvr.store.origin import Origin, parse_origin
 from nvr.store.reader import KnownFile, Reader
 from nvr.store.rows import Run, SegmentRow, SegmentState
 from nvr.store.volumes import Volume, disk_trouble
@@ -187,7 +186,7 @@ class _Desk:
             self._leave(path, "its sealed file is there as well")
         elif sealed.name in known:
             # Given up by a daemon that could not even rename it: its row says what it is.
-            self._name(path, sealed)
+            mending.give_name(self._disk, path, sealed)
             self._count("damaged", sealed)
         else:
             self._adopt_part(path, sealed)
@@ -216,27 +215,10 @@ class _Desk:
             self._sync(path)
         else:
             said = self._label_of(sealed, boxes.movie(path))
-            self._mend(path, condition, label.pack(said))
-        self._name(path, sealed)
+            mending.mend(self._disk, path, condition, label.pack(said))
+        mending.give_name(self._disk, path, sealed)
         self._put(sealed, said, sealed.stat().st_size, SegmentState.OK)
         self._count("adopted" if condition.sealed else "mended", sealed)
-
-    def _mend(self, path: Path, condition: boxes.Condition, box: bytes) -> None:
-        """Makes a torn file an ordinary one with a label, synced. Killed in the middle it is torn as before."""
-        fd = self._disk.open_existing(path)
-        try:
-            if condition.mend is not None:
-                # The front of a file may only follow a tail that is on disk (see DurableFile).
-                self._disk.fdatasync(fd)
-                offset, front = condition.mend
-                self._disk.seek(fd, offset)
-                write_whole(self._disk, fd, front)
-            self._disk.truncate(fd, condition.good_bytes)
-            self._disk.seek(fd, condition.good_bytes)
-            write_whole(self._disk, fd, box)
-            self._disk.fsync(fd)
-        finally:
-            self._disk.close(fd)
 
     def _sync(self, path: Path) -> None:
         fd = self._disk.open_existing(path)
@@ -244,10 +226,6 @@ class _Desk:
             self._disk.fsync(fd)
         finally:
             self._disk.close(fd)
-
-    def _name(self, path: Path, sealed: Path) -> None:
-        self._disk.rename_noreplace(path, sealed)
-        self._disk.fsync_directory(sealed.parent)
 
     def _take_away(self, path: Path) -> None:
         """Unlinks a part in which there is not one whole picture to keep."""
@@ -258,60 +236,20 @@ class _Desk:
         self._count("empty", path)
 
     def _label_of(self, sealed: Path, film: boxes.Movie) -> label.Label:
-        """What the file would have said of itself at its seal, from what it holds."""
-        if not film.samples:
-            raise ValueError("there is no picture in it")
-        origin = self._origin_of(sealed, film)
-        nominal_us = film.duration_ticks * film.time_base * US
-        lasts_us = round(nominal_us + nominal_us * origin.slope_ppb / 1_000_000_000)
-        zero_us = origin.zero_us
-        if zero_us is None:
-            zero_us = origin.start_us - round(origin.first_tick * film.time_base * US)
-        clock = label.ClockSource.ARRIVAL if origin.clock == "arrival" else label.ClockSource.STREAM
-        return label.Label(
-            archive=UUID(origin.archive),
-            camera=origin.camera,
-            run=origin.run,
-            seq=origin.seq,
-            start_us=origin.start_us,
-            end_us=origin.start_us + max(lasts_us, 1),
-            frames=len(film.samples),
-            duration_ticks=film.duration_ticks,
-            time_base=film.time_base,
-            first_tick=origin.first_tick,
-            zero_us=zero_us,
-            slope_ppb=origin.slope_ppb,
-            clock=clock,
-            synchronised=origin.synchronised,
-            recovered=True,
-            model=origin.model,
-        )
-
-    def _origin_of(self, sealed: Path, film: boxes.Movie) -> Origin:
-        """From the file's comment, else from its name. Raises ValueError where the two do not agree."""
-        name = parse_segment_name(sealed.name)
-        if name is None:
-            raise ValueError("the name is not one that nvr gives")
-        origin = parse_origin(film.metadata.get("comment", ""))
-        if origin is None:
-            return Origin(self._archive.archive_id, self._folder, name.run, name.seq, name.start_us)
-        self._check(origin.archive, origin.run, origin.seq, origin.start_us, sealed)
-        return origin
+        return self._checked(mending.label_of(sealed, film, self._archive.archive_id, self._folder), sealed)
 
     def _checked(self, said: label.Label, path: Path) -> label.Label:
+        """Raises ValueError where a file is not what its name says, or is known elsewhere."""
         if said.kind is not label.Kind.SEGMENT:
             raise ValueError("its label does not say that it is a segment")
-        self._check(str(said.archive), said.run, said.seq, said.start_us, path)
-        return said
-
-    def _check(self, archive_id: str, run: int, seq: int, start_us: int, path: Path) -> None:
-        """Raises ValueError where a file is not what its name says, or is known elsewhere."""
-        if archive_id != self._archive.archive_id:
-            raise ValueError(f"it belongs to another archive ({archive_id})")
-        if segment_path(self._folder, start_us, run, seq) != str(path.relative_to(self._place.volume.path)):
-            raise ValueError(f"it is a copy of run {run}, number {seq} under another name")
-        if (elsewhere := self._reader.segment_of(run, seq)) is not None:
+        if str(said.archive) != self._archive.archive_id:
+            raise ValueError(f"it belongs to another archive ({said.archive})")
+        name = segment_path(self._folder, said.start_us, said.run, said.seq)
+        if name != str(path.relative_to(self._place.volume.path)):
+            raise ValueError(f"it is a copy of {name} under another name")
+        if (elsewhere := self._reader.segment_of(said.run, said.seq)) is not None:
             raise ValueError(f"it is a copy of {elsewhere.path} on volume {elsewhere.volume}")
+        return said
 
     def _put(self, path: Path, said: label.Label, size_bytes: int, state: SegmentState) -> None:
         """Puts the row, and before it whatever it refers to."""

@@ -1,0 +1,126 @@
+"""Makes an ordinary sealed file of a torn one: cut after its last whole fragment, labelled, synced, named.
+
+For a start that finds `.part` files, and for a writer whose disk became full in the middle of a segment.
+"""
+
+import errno
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from nvr.media import boxes, label
+from nvr.media.durable import Disk
+from nvr.media.errors import MediaError
+from nvr.store.archive import Archive, Part, Sealed, write_whole
+from nvr.store.names import parse_segment_name
+from nvr.store.origin import Origin, parse_origin
+from nvr.store.rows import SegmentState
+from nvr.units import US
+
+log = logging.getLogger(__name__)
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What could be kept of a segment whose writing failed: what its row should say."""
+
+    label: label.Label
+    sealed: Sealed
+
+
+def save(archive: Archive, part: Part) -> Saved | None:
+    """Keeps what is whole of a segment whose writing failed; None where the next start must do it. Raises nothing.
+
+    Where only space was lacking the file is cut, labelled and sealed. After any other trouble its syncs cannot be
+    believed: it is given its name as it is, and its state is `damaged`. Blocks: belongs on the volume's I/O thread.
+    """
+    full = part.file.trouble is None or part.file.trouble.errno in _FULL
+    path = part.part_path
+    try:
+        condition = boxes.examine(path)
+        if condition.state is boxes.State.EMPTY:
+            part.file.close()
+            return None
+        said = label_of(path, boxes.movie(path), archive.archive_id, part.path.partition("/")[0])
+        if not full or part.over:
+            return Saved(said, archive.give_up(part))
+        part.over = True
+        part.file.close()
+        box = label.pack(said)
+        mend(archive.disk, path, condition, box)
+        give_name(archive.disk, path, part.sealed_path)
+    except (OSError, MediaError, ValueError) as trouble:
+        log.warning(
+            "segment left for the next start",
+            extra={"action": "segment-left", "path": str(path), "reason": str(trouble)},
+        )
+        return None
+    return Saved(said, Sealed(part.path, condition.good_bytes + len(box), SegmentState.OK))
+
+
+def mend(disk: Disk, path: Path, condition: boxes.Condition, box: bytes) -> None:
+    """Makes a torn file an ordinary one that ends with this label, synced. Killed in the middle it is torn as before."""
+    fd = disk.open_existing(path)
+    try:
+        if condition.mend is not None:
+            # The front of a file may only follow a tail that is on disk (see DurableFile).
+            disk.fdatasync(fd)
+            offset, front = condition.mend
+            disk.seek(fd, offset)
+            write_whole(disk, fd, front)
+        disk.truncate(fd, condition.good_bytes)
+        disk.seek(fd, condition.good_bytes)
+        write_whole(disk, fd, box)
+        disk.fsync(fd)
+    finally:
+        disk.close(fd)
+
+
+def give_name(disk: Disk, part: Path, sealed: Path) -> None:
+    """Renames a part that is complete and synced, never over another file. Raises OSError."""
+    disk.rename_noreplace(part, sealed)
+    disk.fsync_directory(sealed.parent)
+
+
+def label_of(path: Path, film: boxes.Movie, archive_id: str, folder: str) -> label.Label:
+    """What the file would have said of itself at its seal, from its comment (else its name) and what it holds.
+
+    Raises ValueError where there is no picture in it.
+    """
+    if not film.samples:
+        raise ValueError("there is no picture in it")
+    origin = parse_origin(film.metadata.get("comment", "")) or _origin_of_name(path, archive_id, folder)
+    nominal_us = film.duration_ticks * film.time_base * US
+    lasts_us = round(nominal_us + nominal_us * origin.slope_ppb / 1_000_000_000)
+    zero_us = origin.zero_us
+    if zero_us is None:
+        zero_us = origin.start_us - round(origin.first_tick * film.time_base * US)
+    return label.Label(
+        archive=UUID(origin.archive),
+        camera=origin.camera,
+        run=origin.run,
+        seq=origin.seq,
+        start_us=origin.start_us,
+        end_us=origin.start_us + max(lasts_us, 1),
+        frames=len(film.samples),
+        duration_ticks=film.duration_ticks,
+        time_base=film.time_base,
+        first_tick=origin.first_tick,
+        zero_us=zero_us,
+        slope_ppb=origin.slope_ppb,
+        clock=label.ClockSource.ARRIVAL if origin.clock == "arrival" else label.ClockSource.STREAM,
+        synchronised=origin.synchronised,
+        recovered=True,
+        model=origin.model,
+    )
+
+
+def _origin_of_name(path: Path, archive_id: str, folder: str) -> Origin:
+    name = parse_segment_name(path.name.removesuffix(".part"))
+    if name is None:
+        raise ValueError("the name is not one that nvr gives")
+    return Origin(archive_id, folder, name.run, name.seq, name.start_us)
