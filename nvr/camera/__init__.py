@@ -1,0 +1,7 @@
+"""The wire to one camera.
+
+Here: connections, deadlines, what the kernel may hold back, and trouble turned into a LinkError that says when to try
+again. One attempt is one object: trouble ends it, and whoever owns it makes a fresh one.
+Not here: what the camera's bytes mean (jvc), pictures and their time (media), when to try again (supervisor).
+Way in: `feed.VideoFeed` for one attempt at a camera's video, `errors` for how it ends.
+"""

@@ -1,0 +1,194 @@
+"""One attempt at a camera's video: from the connection to timed frames.
+
+Each read runs through parser, splitter and timeline to `on_frame` in one go, because the bytes are valid no longer; the
+clocks are read once for it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from nvr.camera.errors import CameraBusy, LinkError, LinkLost, LoginRefused, NotACamera
+from nvr.camera.link import Address, Link
+from nvr.camera.pace import LowWater, Patience, Vigil
+from nvr.clock import Clock
+from nvr.jvc.errors import ProtocolError
+from nvr.jvc.stream import EsBytes, StreamHead, StreamParser, request
+from nvr.media.errors import MediaError
+from nvr.media.frame import Frame
+from nvr.media.splitter import UnitSplitter
+from nvr.media.timeline import Timeline
+from nvr.units import US, PanTiltZoom
+
+_HTTP_PORT: Final = 80
+_USUAL: Final = Patience()
+
+
+class VideoFeed:
+    """One attempt; may be run once. Its attributes are there to be read at any time, in the loop."""
+
+    def __init__(
+        self,
+        address: Address,
+        clock: Clock,
+        on_frame: Callable[[Frame], None],
+        *,
+        patience: Patience = _USUAL,
+    ) -> None:
+        """`on_frame` is called synchronously for each frame; what it raises ends the attempt and comes out of `run`."""
+        self.address = address
+        self.watched = False
+        """Somebody waits for each picture as it comes: nothing is held back. Set by `watch`."""
+        self.started_mono_us = 0
+        """When `run` was called; 0 before."""
+        self.connected_mono_us = 0
+        """When the connection stood; 0 before."""
+        self.last_bytes_mono_us = 0
+        self.bytes_received = 0
+        self.units = 0
+        """Frames given out."""
+        self.head: StreamHead | None = None
+        """The camera's answer, once it is whole."""
+        self.position: PanTiltZoom | None = None
+        """Where the camera looked at the last frame; None where it does not say."""
+        self.parser = StreamParser()
+        self.splitter = UnitSplitter()
+        self.timeline = Timeline()
+        self._clock = clock
+        self._on_frame = on_frame
+        self._patience = patience
+        self._link: Link | None = None
+        self._tick: asyncio.TimerHandle | None = None
+        self._vigil = Vigil(patience, 0)
+        self._low_water = LowWater(0)
+        self._is_stopped = False
+
+    async def run(self) -> None:
+        """Connects, asks for video and receives it until trouble or `stop`.
+
+        Returns after `stop`; raises the LinkError that says how the attempt ended otherwise.
+        """
+        if self.started_mono_us:
+            raise RuntimeError("a VideoFeed is one attempt and was run before")
+        self.started_mono_us = self._clock.mono_us()
+        if self._is_stopped:
+            return
+        self._link = link = Link(self)
+        try:
+            await link.connect(self.address, self._patience.connect_s)
+            self._begin(link)
+            await link.ended()
+        finally:
+            if self._tick is not None:
+                self._tick.cancel()
+            await link.close()
+
+    def stop(self) -> None:
+        """Takes what the kernel has received so far, then ends the attempt: `run` returns.
+
+        Safe at any time; called from `on_frame`, the other frames of the same read still come.
+        """
+        self._is_stopped = True
+        if self._link is not None:
+            self._link.drain()
+            self._link.end()
+
+    def watch(self, watched: bool) -> None:
+        """Says whether somebody waits for each picture; takes effect at once when somebody does."""
+        self.watched = watched
+        if watched and self._link is not None:
+            self._link.set_low_water(1)
+
+    @property
+    def pictures(self) -> int:
+        """Whole pictures that came, those before the first key frame included, which no frame is made of."""
+        return self.units + self.splitter.skipped
+
+    # What the link calls.
+
+    def take(self, data: memoryview) -> None:
+        """The next bytes. Raises the LinkError that ends the attempt, or whatever `on_frame` raises."""
+        mono_us, utc_us = self._clock.mono_us(), self._clock.utc_us()
+        self.bytes_received += len(data)
+        self.last_bytes_mono_us = mono_us
+        try:
+            for event in self.parser.feed(data):
+                if isinstance(event, EsBytes):
+                    for unit in self.splitter.feed(event.data, event.position, event.whole):
+                        self.units += 1
+                        self.position = unit.position
+                        self._on_frame(self.timeline.stamp(unit, mono_us, utc_us))
+                else:
+                    self._judge(event)
+            if self.parser.trouble is not None:
+                raise self.parser.trouble
+        except ProtocolError as broken:
+            kind = LinkLost if self.head is not None else NotACamera
+            raise kind(f"the camera's stream cannot be followed: {broken}") from broken
+        except MediaError as broken:
+            raise LinkLost(f"the camera's video cannot be recorded: {broken}") from broken
+        if self.parser.ended:
+            raise LinkLost("the camera ended its stream")
+
+    def at_end(self) -> LinkError:
+        """What it means that the camera closed the connection now."""
+        cut = self.parser.cut
+        if self.bytes_received == 0:
+            return CameraBusy("the camera closed without an answer: too many clients, or not serving this address")
+        if self.head is not None and self.pictures == 0:
+            return CameraBusy("the camera agreed to send video, then closed the connection without a picture")
+        return LinkLost(f"the camera closed the connection{' ' + cut if cut else ''}")
+
+    # Steps of `run` and its timer.
+
+    def _begin(self, link: Link) -> None:
+        host, port = self.address
+        name = f"[{host}]" if ":" in host else host
+        link.send(request(name if port == _HTTP_PORT else f"{name}:{port}", ptz=True))
+        now_us = self._clock.mono_us()
+        self.connected_mono_us = now_us
+        self._vigil = Vigil(self._patience, now_us)
+        self._low_water = LowWater(now_us)
+        self._wait_for_tick(link)
+
+    def _wait_for_tick(self, link: Link) -> None:
+        self._tick = asyncio.get_running_loop().call_later(self._patience.tick_s, self._on_tick, link)
+
+    def _on_tick(self, link: Link) -> None:
+        link.guarded(self._look_after, link)
+        self._wait_for_tick(link)
+
+    def _look_after(self, link: Link) -> None:
+        now_us = self._clock.mono_us()
+        if now_us - self.last_bytes_mono_us >= self._patience.tick_s * US:
+            # The kernel may hold bytes back below the mark, and after a busy moment this timer runs before the reader.
+            link.drain()
+        eager = self.watched or self.timeline.on_arrival
+        link.set_low_water(self._low_water.bytes_at(now_us, self.bytes_received, eager=eager))
+        trouble = self._vigil.verdict(
+            now_us,
+            has_head=self.head is not None,
+            received=self.bytes_received,
+            last_bytes_us=self.last_bytes_mono_us,
+            pictures=self.pictures,
+        )
+        if trouble is not None:
+            link.end(trouble)
+
+    def _judge(self, head: StreamHead) -> None:
+        """Goes on only with an answer that announces video; raises what any other answer means."""
+        self.head = head
+        answer = f"{head.status} {head.reason}".strip()
+        if head.status in (401, 403):
+            raise LoginRefused(f"the camera refused to send video: {answer}")
+        if head.status >= 500:
+            raise CameraBusy(f"the camera sends no video now: {answer}")
+        if head.status != 200:
+            raise NotACamera(f"asked for video, {_who(head)} answered {answer}: is this a camera of this family?")
+        # Any other type is taken: the guide prints image/jpeg where MPEG-4 follows (fact sheet 2.2).
+        if head.media_type.startswith("text/"):
+            raise NotACamera(f"asked for video, {_who(head)} sent {head.media_type}: is this a camera of this family?")
+
+
+def _who(head: StreamHead) -> str:
+    return repr(head.server[:64]) if head.server else "the other side"
