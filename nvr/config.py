@@ -227,7 +227,7 @@ class Config(_Table):
     """The whole file. Equal files make equal values, so that a reload can tell what changed."""
 
     data_dir: ConfigPath = Path("/var/lib/nvr")
-    volumes: tuple[Volume, ...] = Field(alias="volume", strict=False, min_length=1)
+    volumes: tuple[Volume, ...] = Field(alias="volume", strict=False)
     recording: Recording = Recording()
     metrics: MetricsListen = MetricsListen()
     cameras: dict[Annotated[str, AfterValidator(_camera_name)], Camera] = Field(alias="camera", default_factory=dict)
@@ -335,8 +335,8 @@ def _as_sentence(detail: ErrorDetails, document: Mapping[str, Any]) -> _PlacedEr
     context = detail.get("ctx", {})
     if kind == "extra_forbidden":
         return _PlacedError(where, _unknown_key(where))
-    if where == ("volume",) and kind in {"missing", "too_short"}:
-        return _PlacedError(where, "there is no [[volume]]; add at least one")
+    if where == ("volume",) and kind == "missing":
+        return _PlacedError(where, _NO_VOLUME)
     if kind == "missing":
         return _PlacedError(where, f"'{key}' is missing")
     if kind in _MUST_BE:
@@ -364,6 +364,7 @@ _MUST_BE = {
     "string_too_short": "at least {min_length} characters long",
     "string_too_long": "at most {max_length} characters long",
 }
+_NO_VOLUME = "there is no [[volume]]; add at least one"
 _SECRET_KEYS = frozenset({"password"})
 
 
@@ -407,6 +408,8 @@ def _known_keys(table: tuple[str | int, ...]) -> Iterator[str]:
 
 def _contradictions(config: Config) -> Iterator[_PlacedError]:
     """What each table alone cannot see."""
+    if not config.volumes:
+        yield _PlacedError(("volume",), _NO_VOLUME)
     names: set[str] = set()
     paths: dict[Path, str] = {}
     for number, volume in enumerate(config.volumes):
@@ -520,7 +523,8 @@ def key_lines(text: str, document: Mapping[str, Any]) -> dict[Where, int]:
 
 
 def _agrees(where: Where, value: str, document: Mapping[str, Any]) -> bool:
-    return bool(tomllib.loads(f"value = {value}")["value"] == _value_at(where, document))
+    # As text, since nan is equal to nothing, and 1 to true.
+    return repr(tomllib.loads(f"value = {value}")["value"]) == repr(_value_at(where, document))
 
 
 def _leaves(value: Any, where: Where = ()) -> Iterator[Where]:

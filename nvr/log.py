@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import IO
+from typing import IO, assert_never
 
 
 class Format(StrEnum):
@@ -93,10 +93,15 @@ _QUIETER = {
     "uvicorn": logging.ERROR,  # warns of each malformed request: anyone could fill the disk with it
 }
 
+_COLOURS = {
+    logging.DEBUG: "\x1b[2m",
+    logging.WARNING: "\x1b[33m",
+    logging.ERROR: "\x1b[31m",
+    logging.CRITICAL: "\x1b[1;31m",
+}
+
 
 def _formatter(form: Format, stream: IO[str]) -> logging.Formatter:
-    if form is Format.AUTO:
-        form = Format.JOURNAL if _is_the_journal(stream) else Format.TEXT
     match form:
         case Format.JSON:
             return _Json()
@@ -104,6 +109,10 @@ def _formatter(form: Format, stream: IO[str]) -> logging.Formatter:
             return _Journal()
         case Format.TEXT:
             return _Text(colour=stream.isatty() and "NO_COLOR" not in os.environ)
+        case Format.AUTO:
+            return _formatter(Format.JOURNAL if _is_the_journal(stream) else Format.TEXT, stream)
+        case _:
+            assert_never(form)
 
 
 def _is_the_journal(stream: IO[str]) -> bool:
@@ -144,13 +153,6 @@ class _Line(logging.Formatter):
 class _Text(_Line):
     """For a person: local time, level, message; colours on a terminal."""
 
-    _COLOURS = {
-        logging.DEBUG: "\x1b[2m",
-        logging.WARNING: "\x1b[33m",
-        logging.ERROR: "\x1b[31m",
-        logging.CRITICAL: "\x1b[1;31m",
-    }
-
     def __init__(self, *, colour: bool) -> None:
         super().__init__()
         self._colour = colour
@@ -158,7 +160,7 @@ class _Text(_Line):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created).astimezone()
         line = f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d} {record.levelname:<7} {self.said(record)}"
-        tint = self._COLOURS.get(record.levelno) if self._colour else None
+        tint = _COLOURS.get(record.levelno) if self._colour else None
         return "\n".join([f"{tint}{line}\x1b[0m" if tint else line, *self.trace(record)])
 
 
@@ -196,4 +198,5 @@ class _Json(logging.Formatter):
             entry.setdefault(key, value if plain else redacted(str(value)))
         if record.exc_info:
             entry["traceback"] = redacted(self.formatException(record.exc_info))
-        return json.dumps(entry, ensure_ascii=False)
+        line = json.dumps(entry, ensure_ascii=False)
+        return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line)  # those that JSON lets through

@@ -1,0 +1,432 @@
+"""The configuration: what is accepted, and every mistake told with its key and the right line or none."""
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nvr.config import Config, ConfigError, find, key_lines, load
+
+LEAST = """
+[[volume]]
+name = "main"
+path = "footage"
+"""
+
+
+def read(tmp_path: Path, text: str) -> Config:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return load(path)
+
+
+def refused(tmp_path: Path, text: str) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text)
+    return caught.value
+
+
+def sentences(tmp_path: Path, text: str) -> list[str]:
+    error = refused(tmp_path, text)
+    return [str(one).removeprefix(f"{tmp_path}/") for one in (error, *error.others)]
+
+
+# ---- what is accepted
+
+
+def test_the_least_configuration_is_one_volume(tmp_path: Path) -> None:
+    config = read(tmp_path, LEAST)
+    assert config.data_dir == Path("/var/lib/nvr")
+    assert config.volumes[0].path == tmp_path / "footage"
+    assert config.volumes[0].keep_free_bytes == 5_000_000_000
+    assert (config.recording.segment_seconds, config.recording.sync_seconds) == (60, 2)
+    assert config.metrics.address == ("127.0.0.1", 9685)
+    assert config.cameras == {}
+
+
+def test_every_key_can_be_set(tmp_path: Path) -> None:
+    config = read(
+        tmp_path,
+        """
+        data_dir = "data/../state"
+        [[volume]]
+        name = "a"
+        path = "/mnt/a"
+        keep_free = "500MB"
+        [[volume]]
+        name = "b"
+        path = "../b"
+        keep_free = 17
+        [recording]
+        segment_seconds = 1
+        sync_seconds = 0.5
+        [metrics]
+        listen = "[::1]:80"
+        [camera.gate]
+        host = "cam-1.example.net"
+        http_port = 8080
+        alarm_port = 8081
+        user = "admin"
+        password_file = "gate.password"
+        record = "off"
+        volume = "b"
+        [camera.0]
+        host = "fe80::1"
+        """,
+    )
+    assert config.data_dir == tmp_path / "state"
+    assert [volume.path for volume in config.volumes] == [Path("/mnt/a"), tmp_path.parent / "b"]
+    assert [volume.keep_free_bytes for volume in config.volumes] == [500_000_000, 17]
+    assert config.metrics.address == ("::1", 80)
+    gate = config.cameras["gate"]
+    assert (gate.host, gate.http_port, gate.alarm_port) == ("cam-1.example.net", 8080, 8081)
+    assert (gate.user, gate.password_file) == ("admin", tmp_path / "gate.password")
+    assert (gate.record, gate.volume) == ("off", "b")
+    assert list(config.cameras) == ["gate", "0"]
+
+
+def test_an_empty_listen_switches_metrics_off(tmp_path: Path) -> None:
+    assert read(tmp_path, LEAST + '[metrics]\nlisten = ""').metrics.address is None
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"),
+    [
+        ('"5GB"', 5 * 10**9),
+        ('"5 GB"', 5 * 10**9),
+        ('"1.5TB"', 15 * 10**11),
+        ('"4GiB"', 4 << 30),
+        ('"10kB"', 10_000),
+        ('"10KB"', 10_000),
+        ('"7"', 7),
+        ('"7B"', 7),
+        ("0", 0),
+        ("123", 123),
+        ('"2M"', 2_000_000),
+    ],
+)
+def test_sizes_are_written_as_people_write_them(tmp_path: Path, text: str, size_bytes: int) -> None:
+    assert read(tmp_path, LEAST + f"keep_free = {text}").volumes[0].keep_free_bytes == size_bytes
+
+
+def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path) -> None:
+    text = LEAST + '[camera.a]\nhost = "a"\npassword = "x"\nuser = "u"\n[camera.b]\nhost = "b"\n'
+    before, same, after = (read(tmp_path, text), read(tmp_path, text), read(tmp_path, text.replace('"x"', '"y"')))
+    assert before == same
+    assert before.cameras["a"] != after.cameras["a"]
+    assert before.cameras["b"] == after.cameras["b"]
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("added", "sentence"),
+    [
+        ("[recording]\nfoo = 1", "line 6: unknown key 'recording.foo'; known here: segment_seconds, sync_seconds"),
+        ("[recording]\nsync_second = 1", "line 6: unknown key 'recording.sync_second'; did you mean 'sync_seconds'?"),
+        ("[recording]\npre_seconds = 1", "line 6: unknown key 'recording.pre_seconds'; did you mean 'sync_seconds'?"),
+        ("[retention]\nmin_days = 0", "line 5: unknown key 'retention'; known here: camera, data_dir, metrics, rec"),
+        ("[camra.a]\nhost='x'", "line 5: unknown key 'camra'; did you mean 'camera'?"),
+        ("[recording]\nsegment_seconds = 0", "line 6: 'recording.segment_seconds' must be at least 1, not 0"),
+        ("[recording]\nsegment_seconds = 3601", "line 6: 'recording.segment_seconds' must be at most 3600, not 3601"),
+        ("[recording]\nsync_seconds = 0.4", "line 6: 'recording.sync_seconds' must be at least 0.5, not 0.4"),
+        ("[recording]\nsync_seconds = true", "line 6: 'recording.sync_seconds' must be a number, not true"),
+        ('[recording]\nsync_seconds = "2"', "line 6: 'recording.sync_seconds' must be a number, not '2'"),
+        ("[recording]\nsync_seconds = nan", "line 6: 'recording.sync_seconds' must be a finite number, not nan"),
+        ("[camera.a]\nhttp_port = 80", "line 5: 'camera.a.host' is missing"),
+        ('[camera.a]\nhost = "a"\nhttp_port = 0', "line 7: 'camera.a.http_port' must be at least 1, not 0"),
+        ("[camera.a]\nhost='a'\nalarm_port = 65536", "line 7: 'camera.a.alarm_port' must be at most 65535, not 65536"),
+        ('[camera.a]\nhost = "a"\nhttp_port = 80.0', "line 7: 'camera.a.http_port' must be a whole number, not 80.0"),
+        (
+            '[camera.a]\nhost = "http://u:geheim@1.2.3.4/"',
+            "line 6: 'camera.a.host' must be a host name or an address such as \"192.168.0.2\", "
+            "not 'http://***@1.2.3.4/'",
+        ),
+        (
+            '[camera.a]\nhost = "192.168.0.300"',
+            "line 6: 'camera.a.host' must be a host name or an address such as \"192.168.0.2\", not '192.168.0.300'",
+        ),
+        (
+            '[camera.Gate]\nhost = "a"',
+            "line 5: 'camera.Gate' has a name that must be 1 to 32 of the characters a-z, 0-9 and -, not 'Gate'",
+        ),
+        (
+            f'[camera.{"a" * 33}]\nhost = "a"',
+            f"line 5: 'camera.{'a' * 33}' has a name that must be 1 to 32 of the characters a-z, 0-9 and -, "
+            f"not '{'a' * 33}'",
+        ),
+        (
+            '[camera.clips]\nhost = "a"',
+            "line 5: 'camera.clips' cannot be named 'clips', which is reserved; choose another name",
+        ),
+        (
+            '[camera.a]\nhost = "a"\nrecord = "alarm"',
+            "line 7: 'camera.a.record' must be 'continuous' or 'off', not 'alarm'",
+        ),
+        (
+            '[camera.a]\nhost = "a"\nvolume = "b"',
+            "line 7: 'camera.a.volume' names 'b', but the volumes are: main",
+        ),
+        (
+            '[camera.a]\nhost = "a"\nuser = "u"\npassword = "p"\npassword_file = "f"',
+            "line 5: 'camera.a' has both password and password_file; keep one of them",
+        ),
+        ('[camera.a]\nhost = "a"\npassword = "p"', "line 5: 'camera.a' has a password but no user; add user"),
+        ('[camera.a]\nhost = "a"\nuser = "u"\npassword = 12345', "line 8: 'camera.a.password' must be text in quotes"),
+        ('[metrics]\nlisten = "9685"', "line 6: 'metrics.listen' must be an address and a port such as"),
+        ('[metrics]\nlisten = ":9685"', "line 6: 'metrics.listen' must be an address and a port such as"),
+        ('[metrics]\nlisten = "::1:9685"', "line 6: 'metrics.listen' must have an IPv6 address in brackets"),
+        ('[metrics]\nlisten = "a:0"', "line 6: 'metrics.listen' must have a port from 1 to 65535, not 0"),
+        ('keep_free = "5 gigs"', 'line 5: \'volume[1].keep_free\' must be a size such as "5GB", "500MB" or'),
+        ("keep_free = -1", "line 5: 'volume[1].keep_free' must be between 0 bytes and 8 EiB"),
+        ("keep_free = 1.5", "line 5: 'volume[1].keep_free' must be a size such as \"5GB\""),
+        ('quota = "5GB"', "line 5: unknown key 'volume[1].quota'; known here: keep_free, name, path"),
+        (
+            '[[volume]]\nname = "main"\npath = "b"',
+            "line 6: two volumes are named 'main'; names must differ",
+        ),
+        (
+            '[[volume]]\nname = "b"\npath = "./footage"',
+            "line 7: the volumes 'main' and 'b' have the same path ",
+        ),
+        ('[[volume]]\nname = "b"', "line 5: 'volume[2].path' is missing"),
+        ('[[volume]]\nname = "b"\npath = ""', "line 7: 'volume[2].path' must be a path without control characters"),
+        ('[[volume]]\nname = "b"\npath = 5', "line 7: 'volume[2].path' must be a path in quotes"),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence_with_its_key_and_line(tmp_path: Path, added: str, sentence: str) -> None:
+    (said,) = sentences(tmp_path, LEAST + added)
+    assert said.startswith(f"config.toml {sentence}")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("text", ["", "volume = []", "data_dir = '/x'"])
+def test_without_a_volume_there_is_nothing_to_do(tmp_path: Path, text: str) -> None:
+    assert "there is no [[volume]]; add at least one" in str(refused(tmp_path, text))
+
+
+def test_one_table_where_a_list_of_tables_belongs_is_explained(tmp_path: Path) -> None:
+    said = sentences(tmp_path, "[volume]\nname='a'\npath='b'")
+    assert said == ["config.toml line 1: 'volume' must be written as [[volume]]"]
+
+
+def test_all_mistakes_are_told_in_the_order_of_their_lines(tmp_path: Path) -> None:
+    said = sentences(tmp_path, "[recording]\nfoo = 1\nsegment_seconds = 0\n" + LEAST + "[camera.A]\nhost = 7\n")
+    assert [one.split(":")[0] for one in said] == [f"config.toml line {line}" for line in (2, 3, 8, 9)]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a = 1\nb == 2\n", "config.toml line 2: this is not TOML: invalid value"),
+        ("a = 1\na = 2\n", "config.toml line 2: this is not TOML: cannot overwrite a value"),
+        ("a = [1,\n", "config.toml: this is not TOML: invalid value (at the end of the file)"),
+        ("a = " + "[" * 5000, "config.toml: this is not TOML"),
+        ("a = " + "9" * 5000, "config.toml: this is not TOML"),
+    ],
+)
+def test_what_is_not_toml_is_told_with_its_line(tmp_path: Path, text: str, sentence: str) -> None:
+    (said,) = sentences(tmp_path, text)
+    assert said.startswith(sentence)
+
+
+def test_what_is_not_text_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"a = 1\nb = '\xff'\n")
+    with pytest.raises(ConfigError, match="line 2: is not UTF-8 text"):
+        load(path)
+
+
+def test_a_missing_file_is_told_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: cannot be read: no such file or directory"):
+        load(tmp_path / "nowhere.toml")
+
+
+def test_a_device_is_not_read_to_its_end() -> None:
+    with pytest.raises(ConfigError, match="larger than 4 MiB"):
+        load(Path("/dev/zero"))
+
+
+# ---- where it is looked for
+
+
+def test_the_file_asked_for_wins_and_else_the_local_one_is_found(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("nvr.config.SYSTEM_CONFIG", tmp_path / "etc.toml")
+    monkeypatch.chdir(tmp_path)
+    assert find(Path("other.toml")) == Path("other.toml")
+    with pytest.raises(ConfigError, match=r"there is no .*etc\.toml and no \./config\.toml; name your file with"):
+        find(None)
+    (tmp_path / "config.toml").touch()
+    assert find(None) == Path("config.toml")
+    (tmp_path / "etc.toml").touch()
+    assert find(None) == tmp_path / "etc.toml"
+
+
+# ---- secrets
+
+CAMERA = LEAST + '[camera.gate]\nhost = "a"\nuser = "admin"\n'
+
+
+def test_a_password_is_never_printed(tmp_path: Path) -> None:
+    config = read(tmp_path, CAMERA + 'password = "geheim"')
+    credentials = config.credentials("gate")
+    assert credentials is not None
+    assert "geheim" not in repr(config) + str(config) + repr(credentials) + config.model_dump_json()
+    assert credentials.password.get_secret_value() == "geheim"
+
+
+def test_no_user_means_no_credentials(tmp_path: Path) -> None:
+    assert read(tmp_path, LEAST + '[camera.gate]\nhost = "a"').credentials("gate") is None
+
+
+def test_a_password_file_is_read_when_asked_and_only_where_it_is_private(tmp_path: Path) -> None:
+    config = read(tmp_path, CAMERA + 'password_file = "gate.password"')
+    with pytest.raises(ConfigError, match="cannot be read: no such file"):
+        config.credentials("gate")
+    secret = tmp_path / "gate.password"
+    secret.write_text("geheim\nsecond line\n")
+    secret.chmod(0o640)
+    with pytest.raises(ConfigError, match=r"others than its owner; run: chmod 600 .*gate\.password"):
+        config.credentials("gate")
+    secret.chmod(0o600)
+    credentials = config.credentials("gate")
+    assert credentials is not None
+    assert credentials.password.get_secret_value() == "geheim"
+    secret.write_text("\n")
+    with pytest.raises(ConfigError, match="no password in its first line"):
+        config.credentials("gate")
+
+
+def test_a_systemd_credential_is_found_by_the_cameras_name(tmp_path: Path, monkeypatch) -> None:
+    config = read(tmp_path, CAMERA)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(ConfigError, match=r"a user but no password; add password_file, .* named camera\.gate"):
+        config.credentials("gate")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "camera.gate").write_text("geheim")
+    credentials = config.credentials("gate")
+    assert credentials is not None
+    assert credentials.password.get_secret_value() == "geheim"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").touch(0o000)
+    with pytest.raises(ConfigError, match="permission denied"):
+        load(tmp_path / "config.toml")
+
+
+# ---- lines
+
+TRAPS = (Path(__file__).parent / "config_traps.toml").read_text()
+
+
+def test_lines_are_right_in_a_file_full_of_traps() -> None:
+    assert key_lines(TRAPS, tomllib.loads(TRAPS)) == {
+        ("title",): 2,
+        ("other",): 6,
+        ("a",): 10,
+        ("a", "b.c"): 10,
+        ("a", "b.c", "d e"): 10,
+        ("a", "b.c", "d e", "x"): 10,
+        ("a", "b.c", "d e", "z"): 10,
+        ("recording",): 11,
+        ("recording", "foo"): 12,
+        ("recording", "sub"): 16,
+        ("recording", "sub", "foo"): 16,
+        ("volume",): 17,
+        ("volume", 0): 17,
+        ("volume", 0, "bar"): 18,
+        ("volume", 0, "foo"): 19,
+        ("volume", 0, "foo", "bar"): 20,
+        ("volume", 1): 21,
+        ("volume", 1, "foo"): 22,
+        ("volume", 1, "foo", "foo"): 22,
+        ("volume", 1, "foo", "foo", "foo"): 22,
+        ("volume", 1, "list"): 23,
+        ("volume", 1, "list", 0): 23,
+        ("volume", 1, "list", 0, "foo"): 24,
+        ("volume", 1, "list", 1): 25,
+        ("volume", 1, "list", 1, "foo"): 26,
+        ("recording", "deep"): 27,
+        ("recording", "deep", "deeper"): 27,
+        ("recording", "deep", "deeper", "deepest"): 27,
+        ("recording", "deep", "deeper", "deepest", "foo"): 28,
+        ("later",): 29,
+        ("later", "inline"): 30,
+        ("later", "inline", 0): 30,
+        ("later", "inline", 0, "foo"): 30,
+        ("later", "inline", 1): 31,
+        ("later", "inline", 1, "foo"): 31,
+        ("later", "inline", 2): 32,
+        ("later", "inline", 2, "foo"): 32,
+        ("later", "inline", 2, "bar"): 33,
+    }
+
+
+def test_lines_count_the_same_in_a_file_from_windows() -> None:
+    text = TRAPS.replace("\n", "\r\n")
+    assert key_lines(text, tomllib.loads(text)) == key_lines(TRAPS, tomllib.loads(TRAPS))
+
+
+def test_where_the_scan_is_not_sure_there_are_no_lines() -> None:
+    text = "a = [1, { b = 2 }]"  # tables among other values: more than the scan understands
+    assert key_lines(text, tomllib.loads(text)) == {}
+
+
+def test_a_scan_that_read_something_else_than_the_parser_is_not_believed() -> None:
+    assert key_lines("a = 1\nb = 2\n", {"a": 1, "b": 2}) == {("a",): 1, ("b",): 2}
+    assert key_lines("a = 1\nb = 2\n", {"a": 1, "b": 3}) == {}
+    assert key_lines("a = 1\nb = 2\n", {"a": True, "b": 2}) == {}
+    assert key_lines("a = 1\nb = 2\n", {"a": 1}) == {}
+    assert key_lines("a = 1\n", {"a": 1, "b": 2}) == {}
+
+
+# @ is a double quote.
+_VALUES = [
+    "1",
+    "true",
+    "-inf",
+    "nan",
+    "1979-05-27 07:32:00",
+    "07:32:00",
+    "@a # k0 = 1@",
+    "@\\@k0 = 1@",
+    "'[t0]'",
+    "@@",
+    "@@@@@@",
+    "@@@\nk0 = 1\n[t0]\n@@@",
+    "@@@\nk1 = \\@@@\n@@\n@@@@@",
+    "'''\n[[t1]]\nk1 = 2\n'''''",
+    "[ # k0 = 1\n 1,\n@]@, ]",
+    "[]",
+    "[[\n], ['a']]",
+    "{}",
+    "{ k0 = 1, k1 = '}' }",
+    "{ k0.k1 = { k2 = [1,\n2] } }",
+    "[{ k0 = 1 },\n # { k0 = 2 }\n { k0 = 3, k1 = 4 } ]",
+]
+_KEYS = ["key{}", " key{}", "\t'key{}'", "@key{}@", "@\\u006bey{}@", "dotted . key{}", "@x.y@.key{}"]
+_BETWEEN = ["", "\n", "# k0 = 1\n", "  # [t0]\n\n"]
+_TABLES = ["[t{}]", "[ 't{}' ]", "[[list]]", "[[ list ]] # [t0]", "[x.t{}]", "[list.t{}]"]
+
+
+@given(st.data())
+def test_every_key_is_found_in_its_line_however_the_file_is_written(data: st.DataObject) -> None:
+    text = "[[list]]\n"
+    expected: dict[str, int] = {}
+    for table in range(data.draw(st.integers(1, 4))):
+        text += data.draw(st.sampled_from(_BETWEEN)) + data.draw(st.sampled_from(_TABLES)).format(table) + "\n"
+        for _ in range(data.draw(st.integers(0, 4))):
+            text += data.draw(st.sampled_from(_BETWEEN))
+            number = len(expected)
+            expected[f"key{number}"] = text.count("\n") + 1
+            text += data.draw(st.sampled_from(_KEYS)).format(number) + data.draw(st.sampled_from([" = ", "="]))
+            text += data.draw(st.sampled_from(_VALUES)) + data.draw(st.sampled_from(["\n", "  # k0 = 1\n"]))
+    text = text.replace("@", '"')
+    lines = key_lines(text, tomllib.loads(text))
+    assert {where[-1]: line for where, line in lines.items() if where[-1] in expected} == expected
