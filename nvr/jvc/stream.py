@@ -155,16 +155,17 @@ class StreamParser:
     def _take_parts(self, data: bytes | memoryview, at: int, events: list[StreamHead | EsBytes]) -> int:
         """Part after part, as long as each has the head of the one before but for its size; else `_take_part_head`."""
         end = len(data)
-        while self._is_known and at < end:
+        while self._is_known and at < end and not self._carry:
             head = bytes(data[at : at + self._peek])
             size_at = len(self._opening)
             size_end = head.find(self._ending, size_at)
-            if size_end < 0 or not head.startswith(self._opening):
+            digits = head[size_at:size_end]
+            if size_end < 0 or not digits.isdigit() or not head.startswith(self._opening):
                 if self._follow_move(head):
                     continue
                 break
             body_at = at + size_end + len(self._ending)
-            body_end = body_at + _part_size(head[size_at:size_end])
+            body_end = body_at + _part_size(digits)
             if body_end > end:
                 return self._begin_part(data, body_at, body_end)
             if body_end > body_at:
