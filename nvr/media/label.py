@@ -3,11 +3,13 @@
 Players skip it; the index is rebuilt from it. Written once, before the last fsync, and never changed.
 
     box size (32 bits) · 'uuid' · BOX_UUID
-    version (16) · length of the fixed part (16) · crc32 of all that follows up to the trailer (32)
+    crc32 (32) of all that follows up to the trailer · version (16) · length of the fixed part (16)
     fixed part: `_FIXED`; a newer nvr of the same version may append to it
     sections: name (4 bytes) · length (32) · bytes; unknown names are skipped
         'came' camera slug · 'modl' model · 'caid' the camera's own name · 'clip' JSON · 'ptz ' see positions.py
     trailer: box size again (32) · 'nvrlabel', so that one read of the file's end finds it
+
+Head and trailer stay as they are in every version.
 """
 
 import json
@@ -27,9 +29,12 @@ from nvr.units import US
 
 BOX_UUID: Final = UUID("6e767221-6c61-4265-8c21-7a3f0d5b1e94")
 VERSION: Final = 1
-_HEAD: Final = struct.Struct(">I4s16sHHI")
+_HEAD: Final = struct.Struct(">I4s16sIHH")
+_COVERED: Final = 28
+"""Where what the checksum covers begins: at the version."""
 _FIXED: Final = struct.Struct(">16sQIqqIQIIqqqBBBB")
 _SECTION: Final = struct.Struct(">4sI")
+_VERSION: Final = struct.Struct(">HH")
 _TRAILER: Final = struct.Struct(">I8s")
 _MAGIC: Final = b"nvrlabel"
 _OPENING: Final = b"uuid" + BOX_UUID.bytes
@@ -130,7 +135,8 @@ def pack(label: Label) -> bytes:
     size = _HEAD.size + len(payload) + _TRAILER.size
     if size > _MAX_LABEL:
         raise ValueError(f"a label of {size} bytes, {_MAX_LABEL} at most")
-    head = _HEAD.pack(size, b"uuid", BOX_UUID.bytes, VERSION, _FIXED.size, zlib.crc32(payload))
+    crc = zlib.crc32(payload, zlib.crc32(_VERSION.pack(VERSION, _FIXED.size)))
+    head = _HEAD.pack(size, b"uuid", BOX_UUID.bytes, crc, VERSION, _FIXED.size)
     return head + payload + _TRAILER.pack(size, _MAGIC)
 
 
@@ -139,16 +145,16 @@ def unpack(box: bytes) -> Label | None:
 
     Raises LabelTooNew where a newer nvr wrote it in a way this one does not know.
     """
-    if len(box) < _HEAD.size + _FIXED.size + _TRAILER.size or box[4:24] != _OPENING:
+    if len(box) < _HEAD.size + _TRAILER.size or box[4:24] != _OPENING:
         return None
-    size, _, _, version, fixed_length, crc = _HEAD.unpack_from(box)
-    if size != len(box) or _TRAILER.unpack_from(box, size - _TRAILER.size) != (size, _MAGIC):
+    size, _, _, crc, version, fixed_length = _HEAD.unpack_from(box)
+    end = size - _TRAILER.size
+    if size != len(box) or _TRAILER.unpack_from(box, end) != (size, _MAGIC):
+        return None
+    if zlib.crc32(memoryview(box)[_COVERED:end]) != crc:
         return None
     if version > VERSION:
         raise LabelTooNew(f"the label is of version {version}, this nvr reads up to {VERSION}")
-    end = size - _TRAILER.size
-    if zlib.crc32(memoryview(box)[_HEAD.size : end]) != crc or fixed_length < _FIXED.size:
-        return None
     try:
         return _label(_FIXED.unpack_from(box, _HEAD.size), _split_sections(box, _HEAD.size + fixed_length, end))
     except (ValueError, LookupError, ZeroDivisionError, struct.error):
@@ -216,7 +222,7 @@ def _label(fixed: tuple[Any, ...], sections: dict[bytes, bytes]) -> Label:
     model = sections.get(b"modl")
     return Label(
         archive=_archive(archive),
-        camera=sections.get(b"came", b"").decode(),
+        camera=sections[b"came"].decode(),
         run=run,
         seq=seq,
         start_us=start_us,
