@@ -1,14 +1,15 @@
 """Reading the archive from a command's own process: the index page by page, and what the daemon has not entered yet."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nvr import config
 from nvr.cli.daemon import ask
 from nvr.cli.errors import NotWellError, WrongUseError
 from nvr.store.reader import Reader
-from nvr.store.rows import Camera, Recorded, Segment
+from nvr.store.rows import Camera, Segment
 from nvr.units import UtcMicros
 
 FIRST_US: Final = UtcMicros(0)
@@ -45,14 +46,28 @@ def path_of(segment: Segment, settings: config.Config) -> Path | None:
     return volume.path / segment.path if volume else None
 
 
-def live_of(settings: config.Config, camera: str) -> list[Recorded] | None:
+@dataclass(frozen=True, slots=True)
+class LiveSegment:
+    """A segment that the daemon has not entered yet."""
+
+    path: Path
+    """Where it lies now; gets its final name without `.part` at any moment."""
+    run: int
+    seq: int
+    start_us: int
+    end_us: int
+    epoch: int
+
+
+def live_of(settings: config.Config, camera: str) -> list[LiveSegment] | None:
     """What a running daemon records of this camera and has not entered yet; None where no daemon runs.
 
-    To be asked before the index: what is sealed in between is then in both, never in neither.
+    To be asked before the index: what is entered in between is then in both, never in neither.
     """
     told = ask(settings.data_dir, "/api/v1/live")
     if told is None:
         return None
-    found: list[dict[str, Any]] | dict[str, Any] = told.get(camera) or []
-    entries = found if isinstance(found, list) else [found]
-    return [Recorded(entry["start_us"], entry["end_us"], entry.get("epoch", 0)) for entry in entries]
+    return [
+        LiveSegment(Path(one["path"]), one["run"], one["seq"], one["start_us"], one["end_us"], one.get("epoch", 0))
+        for one in told.get(camera, [])
+    ]

@@ -1,7 +1,8 @@
 """`nvr footage`: what was recorded, what was not and why, and one file of it to hand over."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,9 @@ from nvr.store.ledger import Covered, coverage
 from nvr.store.reader import Reader, open_reader
 from nvr.store.rows import Camera, Recorded, Segment, SegmentState
 from nvr.units import US, UtcMicros
+
+if TYPE_CHECKING:
+    from nvr.media.stitch import Stitched
 
 commands = typer.Typer(help="What was recorded, what was not and why.", no_args_is_help=True)
 
@@ -75,14 +79,47 @@ def coverage_(
         print_table(("from", "to", "lasts", "", "why"), _span_rows(spans))
 
 
-def _covered(reader: Reader, camera: Camera, start_us: int, end_us: int, live: list[Recorded] | None) -> list[Covered]:
+@commands.command(name="export")
+def export_(
+    camera: CameraOption,
+    begin: Annotated[str, typer.Option("--from", metavar="T", help=f"Begin: {_TIME}.")],
+    end: Annotated[str, typer.Option("--to", metavar="T", help="End, in the same forms.")],
+    out: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The MP4 to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE where it exists.")] = False,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one MP4 of a camera's time, bit-exact.
+
+    It begins at the last key picture before --from, so that it plays from its first picture. Over a gap the last
+    picture stands. Where the camera's picture changed its size, what follows is a second file FILE-2.
+    """
+    from nvr.cli.export import export  # it brings FFmpeg, which no other command needs
+
+    settings = config.load(config.find(config_file))
+    start_us, end_us = _asked(begin, end, until_us=LAST_US)
+    reader = open_reader(settings.data_dir)
+    known_camera(reader, settings, camera)
+    written = export(reader, settings, camera, start_us, end_us, out, force=force)
+    if as_json:
+        print_json_list(_export_facts(one) for one in written)
+        return
+    for one in written:
+        typer.echo(_export_sentence(one))
+    if len(written) > 1:
+        note(f"the camera's picture changed, so there are {len(written)} files")
+
+
+def _covered(
+    reader: Reader, camera: Camera, start_us: int, end_us: int, live: list[LiveSegment] | None
+) -> list[Covered]:
     recorded = reader.recorded_between(camera.slug, start_us, end_us)
     spans = reader.spans_between(camera.slug, start_us, end_us)
     newest: Recorded | None = None
     if live:
         *cut, last = sorted(live, key=lambda part: (part.epoch, part.end_us))
-        recorded = [*recorded, *cut]
-        # It is being recorded now: whatever stopped it would be an open span, which counts over this.
+        recorded = [*recorded, *(Recorded(part.start_us, part.end_us, part.epoch) for part in cut)]
+        # Pictures of the last second are on their way; whatever stopped them is an open span, which counts over this.
         newest = Recorded(last.start_us, max(last.end_us, end_us), last.epoch)
     rest = "unknown" if live is not None else _why_no_daemon(reader, camera)
     return coverage(recorded, spans, newest, camera.configured_at_us, start_us, end_us, rest=rest)
@@ -147,6 +184,26 @@ def _segment_rows(found: Iterator[Segment], settings: config.Config) -> Iterator
             ",".join(remarks),
             str(path_of(segment, settings) or f"(volume {segment.volume}) {segment.path}"),
         )
+
+
+def _export_facts(one: "Stitched") -> dict[str, Any]:
+    return {
+        "path": str(one.path.absolute()),
+        "start": iso_utc(one.start_us),
+        "end": iso_utc(one.end_us),
+        "duration_seconds": (one.end_us - one.start_us) / US,
+        "frames": one.frames,
+        "size_bytes": one.path.stat().st_size,
+        "gap_seconds": one.gap_us / US,
+    }
+
+
+def _export_sentence(one: "Stitched") -> str:
+    gaps = f", in which a still picture stands for {duration_text(one.gap_us / US)} of gaps" if one.gap_us else ""
+    return (
+        f"{one.path}: {local_text(one.start_us)} to {local_text(one.end_us)}, "
+        f"{one.frames} pictures, {size_text(one.path.stat().st_size)}{gaps}"
+    )
 
 
 def _span_facts(span: Covered) -> dict[str, Any]:

@@ -57,6 +57,9 @@ def _explained(error: Exception, *, debug: bool) -> int:
         return _said([error], EXIT_WRONG_USE)
     if isinstance(error, NotWellError) or _is_of_the_store(error):
         return _said([error], EXIT_NOT_WELL)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return _said([f"{where}{error.strerror.lower()}"], EXIT_NOT_WELL)
     told = f"{type(error).__name__}: {' '.join(str(error).split())}"
     hint = "" if debug else "; the same command with --debug shows where"
     return _said([f"this is a bug in nvr ({told[:300]}){hint}"], EXIT_NOT_WELL)

@@ -14,5 +14,9 @@ class Service(Protocol):
         ...
 
     def live(self) -> dict[str, Any]:
-        """`{camera: {path, run, seq, start_us, end_us, frames, ...}}`: the segment that each camera writes now."""
+        """`{camera: [{path, run, seq, start_us, end_us, frames, epoch}]}`: segments that are not in the index yet.
+
+        By start; the last one is being written where the camera is recorded now. `path` is absolute, as the file is
+        called now (`.part`). A camera without any may be left out.
+        """
         ...

@@ -1,0 +1,196 @@
+"""A window of footage as one file to hand over: which files it comes from, written beside its place, then named."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from nvr import __version__, config
+from nvr.cli.archive import FIRST_US, LAST_US, LiveSegment, live_of, path_of, segments
+from nvr.cli.errors import NotWellError, WrongUseError
+from nvr.cli.printing import note
+from nvr.cli.times import iso_utc, local_text
+from nvr.media import boxes
+from nvr.media.durable import Disk
+from nvr.media.errors import MediaError
+from nvr.media.stitch import Source, Stitched, window
+from nvr.store.reader import Reader
+from nvr.store.rows import Segment
+from nvr.units import US
+
+_HOUR_US: Final = 3600 * US
+_REACHES_US: Final = (_HOUR_US, 24 * _HOUR_US, 30 * 24 * _HOUR_US, LAST_US)
+"""How far to look for the nearest footage: what is near is found quickly, and what is far as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that may have a part of the window."""
+
+    path: Path
+    start_us: int
+    end_us: int
+    duration_ticks: int
+
+
+def export(
+    reader: Reader, settings: config.Config, camera: str, start_us: int, end_us: int, out: Path, *, force: bool
+) -> list[Stitched]:
+    """Write the window to `out`, bit-exact, and answer the files as they lie there, synced.
+
+    It begins at the key picture at or before `start_us`. Where the picture's size changes there is a second file.
+    Raises WrongUseError and NotWellError; then nothing is left at `out` that was not there before.
+    """
+    _check_place(out, force=force)
+    live = live_of(settings, camera) or []
+    found = list(segments(reader, camera, start_us, end_us))
+    files = [*_sealed(found, settings), *_growing(live, found)]
+    sources = [_source(file, start_us, end_us) for file in files if file.start_us < end_us and file.end_us > start_us]
+    with _workshop(out) as room:
+        with _progress() as progress:
+            written = _stitched(sources, room / out.name, camera, progress)
+        if not written:
+            raise NotWellError(_nothing_there(reader, camera, start_us, end_us))
+        return [_placed(one, out.with_name(one.path.name), force=force) for one in written]
+
+
+def _check_place(out: Path, *, force: bool) -> None:
+    if out.is_dir():
+        raise WrongUseError(f"{out} is a folder; name the file to write")
+    if not out.parent.is_dir():
+        raise WrongUseError(f"there is no folder {out.parent}")
+    if out.exists() and not force:
+        raise WrongUseError(f"{out} exists; name another file, or add --force to replace it")
+
+
+def _sealed(found: Sequence[Segment], settings: config.Config) -> Iterator[_File]:
+    for segment in found:
+        path = path_of(segment, settings)
+        if path is None:
+            note(f"left out: {segment.path}, whose volume '{segment.volume}' is not in the configuration")
+        elif _movie(path) is not None:
+            row = segment.row
+            yield _File(path, row.start_us, row.end_us, row.duration_ticks)
+
+
+def _growing(live: Sequence[LiveSegment], found: Sequence[Segment]) -> Iterator[_File]:
+    """What is being written now, as far as it is on disk; what was entered since the daemon was asked comes once."""
+    entered = {(segment.row.run, segment.row.seq) for segment in found}
+    for segment in live:
+        if (segment.run, segment.seq) in entered:
+            continue
+        # Its file gets its final name at any moment.
+        path = (
+            segment.path if segment.path.exists() else segment.path.with_name(segment.path.name.removesuffix(".part"))
+        )
+        movie = _movie(path)
+        if movie is not None and movie.samples:
+            end_us = segment.start_us + round(movie.duration_ticks * movie.time_base * US)
+            yield _File(path, segment.start_us, end_us, movie.duration_ticks)
+
+
+def _movie(path: Path) -> boxes.Movie | None:
+    """What the file holds; None, with a note, where it cannot be read: the rest is still worth handing over."""
+    try:
+        return boxes.movie(path)
+    except OSError as error:
+        note(f"left out: {path} cannot be read: {(error.strerror or str(error)).lower()}")
+    except MediaError as error:
+        note(f"left out: {path}: {error}")
+    return None
+
+
+def _source(file: _File, start_us: int, end_us: int) -> Source:
+    def tick_at(us: int) -> int:
+        return round(Fraction((us - file.start_us) * file.duration_ticks, max(1, file.end_us - file.start_us)))
+
+    first_tick = max(0, tick_at(start_us))
+    return Source(file.path, first_tick, min(file.duration_ticks, tick_at(end_us) - 1), file.start_us)
+
+
+def _stitched(
+    sources: Sequence[Source], out: Path, camera: str, progress: Callable[[int, int], None]
+) -> list[Stitched]:
+    if not sources:
+        return []
+    metadata = {
+        "title": f"{camera} {local_text(sources[0].start_us)}",
+        "comment": f"exported by nvr {__version__}, pictures as the camera sent them",
+        "creation_time": iso_utc(sources[0].start_us),
+    }
+    try:
+        return window(sources, out, metadata=metadata, progress=progress)
+    except OSError as error:
+        raise NotWellError(f"{error.filename or out.name} failed: {(error.strerror or str(error)).lower()}") from error
+    except MediaError as error:
+        raise NotWellError(f"cannot be exported: {error}") from error
+
+
+@contextmanager
+def _workshop(out: Path) -> Iterator[Path]:
+    """A folder of our own beside the file's place, gone with everything left in it."""
+    try:
+        room = Path(tempfile.mkdtemp(prefix=".nvr-export-", dir=out.parent))
+    except OSError as error:
+        raise NotWellError(f"nothing can be written in {out.parent}: {(error.strerror or '').lower()}") from None
+    try:
+        yield room
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _placed(stitched: Stitched, place: Path, *, force: bool) -> Stitched:
+    """Give a finished file its name; nothing there is replaced unless asked for."""
+    disk = Disk()
+    try:
+        if force:
+            stitched.path.replace(place)
+        else:
+            disk.rename_noreplace(stitched.path, place)
+        disk.fsync_directory(place.parent)
+    except FileExistsError:
+        raise NotWellError(f"{place} exists; name another file, or add --force to replace it") from None
+    except OSError as error:
+        raise NotWellError(f"{place} cannot be written: {(error.strerror or '').lower()}") from None
+    return replace(stitched, path=place)
+
+
+def _nothing_there(reader: Reader, camera: str, start_us: int, end_us: int) -> str:
+    span = f"nothing of '{camera}' is recorded from {local_text(start_us)} to {local_text(end_us)}"
+    nearest = _nearest(reader, camera, start_us, end_us)
+    if nearest is None:
+        return f"{span}, nor at any other time"
+    return f"{span}; the nearest footage is from {local_text(nearest.row.start_us)} to {local_text(nearest.row.end_us)}"
+
+
+def _nearest(reader: Reader, camera: str, start_us: int, end_us: int) -> Segment | None:
+    for reach_us in _REACHES_US:
+        before = reader.segments_between(camera, max(FIRST_US, start_us - reach_us), start_us)[-1:]
+        after = reader.segments_between(camera, end_us, min(LAST_US, end_us + reach_us), limit=1)
+        near = min(
+            [*before, *after],
+            key=lambda segment: max(start_us - segment.row.end_us, segment.row.start_us - end_us),
+            default=None,
+        )
+        if near is not None:
+            return near
+    return None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, else nothing; on stderr, so that what is printed stays clean."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("exporting", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
