@@ -35,13 +35,13 @@ _SAMPLES = 30  # a baseline of 15 minutes: 5 ms of noise are 6 ppm
 _LEARNT_SAMPLES = 5
 _RESTLESS_US = 20_000  # a level that moves this much at once says nothing of drift
 
-_STAYING_US = 60 * US  # the stall timer has long ended a link that stalls; what is late as long as this stays so
+_STAYING_US = 300 * US  # a crowded link has a good moment in five minutes; lost stream time has none
 _STAYING_BAND_US = 100_000
-_RESTLESS_STAYS = 15  # a quarter of an hour of uneven lateness: its lower envelope is the new truth
+_RESTLESS_STAYS = 6  # half an hour of uneven lateness: its lower envelope is the new truth
 _NEW_RUN_US = 500_000  # a lateness that stays is slewed up to here and ends the run above
 
 _SLEW_PPB = 500_000  # on top of the drift, while right to a frame
-_FAR_US = 30_000  # a frame at 30 fps
+_FAR_US = 20_000  # with what encoder and network keep, a frame at 30 fps
 _FAR_SLEW_PPB = 50_000_000  # beyond it 5 %: half a second wrong for 20 minutes would serve nobody
 _YOUNG_SLEW_PPB = 100_000_000  # 10 %: the first frame often waits behind the camera's first I-VOP
 _SETTLE_S = 10
@@ -50,6 +50,7 @@ _YOUNG_SETTLE_S = 2
 _SLACK_US = 50_000  # by how much stream time may seem to precede arrival: noise of the envelope, one tick of 1/30
 _YOUNG_SLACK_US = 250_000  # the envelope still starts from one late frame
 _STALL_US = 500_000  # twice the low-water wake-up: later than this needs a stall or a pause
+_LOST_FRAMES = 4  # damaged units at a time; more would let a clock's step pass for them
 _TRUSTED = 2  # GOVs that moved and agreed before a GOV may contradict the VOPs …
 _DISTRUSTED = -10  # … and where it starts again after it contradicted them wrongly
 
@@ -60,10 +61,10 @@ _WRONG_BLOCKS = 3  # blocks in a row that all run away the same way
 _MOST_BACKLOG_BYTES = 1 << 20  # what is late lies in send buffers (64 to 256 kB on such cameras) or in the network
 _LEAST_BACKLOG_US = 3 * US
 _MOST_BACKLOG_US = 20 * US
-_FIRST_BYTE_RATE = 250_000  # 2 Mbit/s until measured
 
 _PACE_FRAMES = 8
 _PACE_US = US
+_PACE_EVEN = 4  # frames in a row that tell a gap from the end of a stall
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,8 @@ class Timeline:
         "_judge_count",
         "_judge_start_us",
         "_last_step",
+        "_lent",
+        "_lent_frames",
         "_level_due",
         "_low_us",
         "_min_ticks_per_second",
@@ -137,7 +140,7 @@ class Timeline:
     )
 
     jumps: int
-    """Times the camera's stream time jumped without arrival bearing it out, and was bridged."""
+    """Times the stream time jumped without arrival bearing it out, and was bridged; a clock's step may count twice."""
     repeats: int
     """VOPs that carried the time of the one before."""
     fallback_reason: str | None
@@ -157,6 +160,8 @@ class Timeline:
         # Stream time as the camera counts it, and what we made of it. All ticks here count from the link's first frame.
         self._second = 0
         self._fraction = 0
+        self._lent = 0
+        self._lent_frames = 0
         self._gov: int | None = None
         self._gov_ahead = 0
         self._gov_trust = 0
@@ -179,7 +184,7 @@ class Timeline:
         self._judge_start_us = 0
         self._judge_count = 0
         self._judge_bytes = 0
-        self._byte_rate = _FIRST_BYTE_RATE
+        self._byte_rate = 1
 
         # The host's monotonic clock against UTC, and the run's mapping.
         self._host_offset_us = 0
@@ -237,15 +242,16 @@ class Timeline:
 
         per_second = self._per_second
         if self._pacer is not None:
-            step = self._pacer.step(self._room_us(arrived_mono_us), arrived_mono_us)
+            room_us = arrived_mono_us - self._envelope.level_us - self._ticks * US // per_second
+            step = self._pacer.step(room_us, arrived_mono_us)
         else:
             fraction = unit.increment * self._scale
             step = unit.modulo_seconds * per_second + fraction - self._fraction
-            if unit.gov_seconds is None and 0 < step <= self._usual:
+            if unit.gov_seconds is None and 0 < step <= self._usual and not self._lent:
                 self._second += unit.modulo_seconds
+                self._fraction = fraction
             else:
                 step = self._weigh(unit, step, arrived_mono_us)
-            self._fraction = fraction
         if step != self._interval:
             self._learn_interval(step)
         self._last_step = step
@@ -310,6 +316,7 @@ class Timeline:
         self._time_base = Fraction(1, new)
         utc_us = self._utc_us()
         self._fraction = self._fraction * new // old
+        self._lent = self._lent * new // old
         self._last_step = self._last_step * new // old
         self._take_interval(self._interval * new // old or vol.fixed_increment * self._scale)
         # The run's ticks are rescaled, not the link's: it is they that have been given out.
@@ -365,6 +372,9 @@ class Timeline:
         room_us = self._room_us(arrived_mono_us)
         leap = self._gov_leap(unit.gov_seconds)
         by_gov = by_vop + leap * self._per_second
+        lent, self._lent = self._lent, 0
+        by_vop -= lent
+        by_gov -= lent
         vop_is_ordinary = 0 < by_vop <= self._usual
         if (
             leap
@@ -375,9 +385,13 @@ class Timeline:
         elif vop_is_ordinary or self._may_be(by_vop, room_us):
             step, follows_gov = by_vop, leap == 0
         else:
-            step, follows_gov = self._bridge(unit, by_gov, room_us), True
-            self._gov_trust = _DISTRUSTED
+            follows_gov = True
+            step = self._bridge(unit, by_gov, lent, room_us)
+        if self._lent_frames and by_gov + lent > 0:
+            self._bad -= self._lent_frames  # the time did move in the end: coarse, not constant
+            self._lent_frames = 0
         self._second += unit.modulo_seconds
+        self._fraction = unit.increment * self._scale
         if unit.gov_seconds is not None:
             self._note_gov(unit.gov_seconds, leap, follows_gov)
         return step
@@ -412,20 +426,42 @@ class Timeline:
             return False
         return step * US // self._per_second <= room_us + self._slack_us
 
-    def _bridge(self, unit: Unit, claimed: int, room_us: int) -> int:
+    def _bridge(self, unit: Unit, claimed: int, lent: int, room_us: int) -> int:
         """The step to a VOP whose time cannot be: the seconds may lie, so may the rest; what remains is arrival."""
+        stated = claimed + lent
+        if lent and 0 < stated <= self._per_second:
+            step = max(1, min(stated, self._interval) // 2)
+            self._lent = lent + step - stated
+            return step
         self._bad += 1
-        if claimed == 0:
+        nominal = self._nominal(room_us)
+        if stated == 0:
             self.repeats += 1
-        else:
-            self.jumps += 1
-        per_second, interval = self._per_second, self._interval
-        room = room_us * per_second // US
-        if not interval or room - interval > max(_STALL_US * per_second // US, 2 * interval):
+            self._lent = lent + nominal
+            self._lent_frames += 1
+            return nominal
+        self.jumps += 1
+        self._gov_trust = _DISTRUSTED
+        by_fraction = self._by_fraction(unit)
+        return by_fraction if nominal == self._interval and self._may_be(by_fraction, room_us) else nominal
+
+    def _by_fraction(self, unit: Unit) -> int:
+        """The step that the fraction of a second alone tells, where it is an interval or a few; 0 where not."""
+        interval, per_second = self._interval, self._per_second
+        step = (unit.increment * self._scale - self._fraction) % per_second
+        step += (interval - step + per_second // 2) // per_second * per_second
+        frames = (2 * step + interval) // (2 * interval) if interval else 0
+        off = abs(step - frames * interval)
+        if frames == 1 and 2 * off <= interval:
+            return step
+        return step if 1 < frames <= _LOST_FRAMES and off <= max(self._scale, interval // 16) else 0
+
+    def _nominal(self, room_us: int) -> int:
+        """A frame's distance by the interval, or by arrival where there is none yet or more time has passed."""
+        room = room_us * self._per_second // US
+        if not self._interval or room - self._interval > max(_STALL_US * self._per_second // US, 2 * self._interval):
             return max(room, 1)
-        second_lost = (unit.increment * self._scale - self._fraction) % per_second
-        second_lost += (interval - second_lost + per_second // 2) // per_second * per_second
-        return second_lost if interval <= 2 * second_lost <= 3 * interval else interval
+        return self._interval
 
     # Arrival, the mapping, and whether stream time is to be believed.
 
@@ -496,8 +532,8 @@ class Timeline:
             self._fall_back(
                 f"VOP times {kind}: {self._bad} of {frames} frames in {elapsed_us // US} s", arrived_mono_us
             )
-        self._byte_rate += ((self._bytes - self._judge_bytes) * US // elapsed_us - self._byte_rate) // 4
-        self._byte_rate = max(self._byte_rate, 1)
+        byte_rate = max((self._bytes - self._judge_bytes) * US // elapsed_us, 1)
+        self._byte_rate = byte_rate if self._byte_rate == 1 else (3 * self._byte_rate + byte_rate) // 4
         self._judge_start_us, self._judge_count, self._judge_bytes = arrived_mono_us, self._count, self._bytes
         self._bad = 0
 
@@ -583,7 +619,7 @@ class _Envelope:
             self.falls = self.fallen_us = 0
 
     def _note_late(self, late_us: int, elapsed_us: int, interval_us: int) -> int:
-        """Nothing arrived on time: a stall, a slow link, or lost stream time, which is what stays for a minute."""
+        """Nothing arrived on time: a stall, a slow link, or lost stream time, which is what stays for minutes."""
         self.rises = self.rises + 1 if late_us > self.late_us + elapsed_us // 200 else 0
         self.late_us = late_us
         if self._stay_us == 0:
@@ -620,18 +656,21 @@ class _Envelope:
 class _Pacer:
     """Even steps locked to arrival: frames of one batch are spread, and hours do not drift.
 
-    Each window of frames has one that was least late; from window to window these give the interval, and their lateness
-    is worked off over the next window.
+    Each window of frames has one that was least late: from window to window these give the interval, and their lateness
+    is worked off over the next window. Frames that come late but evenly follow a gap or have another rate.
     """
 
     __slots__ = (
         "_best_at_us",
         "_best_index",
         "_best_us",
+        "_even",
+        "_even_from_us",
         "_index",
         "_interval",
         "_last_at_us",
         "_last_index",
+        "_late_us",
         "_lean",
         "_per_second",
         "_window_index",
@@ -643,11 +682,8 @@ class _Pacer:
         self._interval = max(interval_us * per_second // US, 2)
         self._lean = 0
         self._index = 0
-        self._last_index = -1
-        self._last_at_us = 0
-        self._window_index = 0
-        self._window_start_us = -1
-        self._best_us = self._best_index = self._best_at_us = 0
+        self._late_us = 0
+        self._forget()
 
     def rescale(self, per_second: int) -> None:
         """The time base changed."""
@@ -658,34 +694,61 @@ class _Pacer:
     def step(self, room_us: int, arrived_mono_us: int) -> int:
         """Ticks to the next frame, given how far ahead its arrival lies of the last frame's place."""
         self._index += 1
-        step = max(self._interval + self._lean, 1)
+        step = self._interval + self._lean
         late_us = room_us - step * US // self._per_second
+        interval_us = self._interval * US // self._per_second
+        if late_us > max(_STALL_US, 2 * interval_us):
+            step += self._wait_or_skip(late_us, interval_us)
+        else:
+            self._even = 0
+            early_us = -late_us - min(_SLACK_US, interval_us // 4)
+            if early_us > 0:  # it has arrived, so it was taken
+                step -= early_us * self._per_second // US
+            self._watch(late_us, arrived_mono_us)
+        return max(step, 1)
+
+    def _forget(self) -> None:
+        self._lean = 0
+        self._last_index = -1
+        self._last_at_us = 0
+        self._window_index = 0
+        self._window_start_us = -1
+        self._best_us = self._best_index = self._best_at_us = 0
+        self._even = 0
+        self._even_from_us = 0
+
+    def _wait_or_skip(self, late_us: int, interval_us: int) -> int:
+        """After a stall lateness falls with every frame; where it does not, frames are missing or come more slowly."""
+        if self._even == 0 or late_us < self._late_us - interval_us // 4:
+            self._even = 0
+            self._even_from_us = late_us
+        self._even += 1
+        self._late_us = late_us
+        if self._even < _PACE_EVEN:
+            return 0
+        slower_us = (late_us - self._even_from_us) // (_PACE_EVEN - 1)
+        if slower_us > interval_us // 4:
+            self._interval += slower_us * self._per_second // US
+        self._forget()
+        return late_us * self._per_second // US
+
+    def _watch(self, late_us: int, arrived_mono_us: int) -> None:
         if self._window_start_us < 0:
-            self._open_window(late_us, arrived_mono_us)
+            self._window_index, self._window_start_us = self._index, arrived_mono_us
+            self._best_us, self._best_index, self._best_at_us = late_us, self._index, arrived_mono_us
         elif late_us < self._best_us:
             self._best_us, self._best_index, self._best_at_us = late_us, self._index, arrived_mono_us
         if self._index - self._window_index >= _PACE_FRAMES and arrived_mono_us - self._window_start_us >= _PACE_US:
-            step += self._close_window()
-        return step
+            self._close_window()
 
-    def _open_window(self, late_us: int, arrived_mono_us: int) -> None:
-        self._window_index, self._window_start_us = self._index, arrived_mono_us
-        self._best_us, self._best_index, self._best_at_us = late_us, self._index, arrived_mono_us
-
-    def _close_window(self) -> int:
-        """Learn from the window; returns ticks to skip at once where frames went missing."""
-        per_second, best = self._per_second, self._best_us * self._per_second // US
+    def _close_window(self) -> None:
         self._window_start_us = -1
-        if best > max(_STALL_US * per_second // US, 2 * self._interval):
-            self._last_index = -1
-            self._lean = 0
-            return best
         if self._last_index >= 0:
-            spent = (self._best_at_us - self._last_at_us) * per_second // US
+            spent = (self._best_at_us - self._last_at_us) * self._per_second // US
             measured = max(spent // (self._best_index - self._last_index), 2)
             off = measured - self._interval
             self._interval += off if 4 * abs(off) > self._interval else off // 4
         self._last_index, self._last_at_us = self._best_index, self._best_at_us
-        frames = max(_PACE_FRAMES, per_second // self._interval)
-        self._lean = max(-self._interval * 3 // 4, min(self._interval, best // (2 * frames)))
-        return 0
+        frames = max(_PACE_FRAMES, self._per_second // self._interval)
+        lean = self._best_us * self._per_second // US // (2 * frames)
+        self._lean = max(-self._interval * 3 // 4, min(self._interval, lean))
