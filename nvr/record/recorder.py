@@ -5,6 +5,7 @@ of pictures (its P-VOPs and the next I-VOP) or per second, whichever comes first
 where a disk or the way to it fails, it says so, waits a little, and begins again at an I-VOP.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,8 +48,9 @@ class OpenSegment:
     """A segment that is not in the index yet."""
 
     identity: Identity
-    volume: str
+    shelf: Shelf
     end_us: int
+    """The end of its last frame so far."""
     frames: int
 
 
@@ -104,6 +106,7 @@ class Recorder:
         """Why frames arrive and are not kept; None while they are."""
         self.said: FrameInfo | None = None
         """What the camera last said of itself."""
+        self._clock_offset_us: int | None = None
         self._segmenter = segmenter
         self._shelves = shelves
         self._index = index
@@ -115,6 +118,7 @@ class Recorder:
         self._clock_source = "stream"
         self._open: _Open | None = None
         self._uncommitted: dict[SegmentWriter, _Open] = {}
+        self._all_entered = asyncio.Event()
         self._batch: list[Frame] = []
         self._batch_bytes = 0
         self._batch_due_us = 0
@@ -135,7 +139,9 @@ class Recorder:
         counts.frames += 1
         counts.last_frame_us = frame.utc_us
         if frame.user_data is not None:
-            frame.said = self.said = userdata.parse(frame.user_data)
+            frame.said = self.said = said = userdata.parse(frame.user_data)
+            if said.clock_us is not None:
+                self._clock_offset_us = said.clock_us - frame.utc_us
         verdict = self._segmenter.on_frame(frame)
         if verdict is Verdict.APPEND:
             self._note_interval(frame)
@@ -162,12 +168,12 @@ class Recorder:
 
     def lost(self, reason: str) -> None:
         """The link ended, or could not be made again: a gap with this reason from the last frame kept, or from now."""
-        self.refusal = None
+        self._stand_down()
         self._settle(self.ledger.gap(self._end_run(reason), reason))
 
     def off(self, reason: str) -> None:
         """Nothing is wanted from now on, as planned."""
-        self.refusal = None
+        self._stand_down()
         self._settle(self.ledger.off(self._end_run(reason), reason))
 
     def hear(self, outcome: Outcome) -> None:
@@ -184,7 +190,23 @@ class Recorder:
             case _:
                 assert_never(outcome)
 
+    async def close(self, reason: str, within_s: float) -> bool:
+        """Seals what is open, books the gap `reason`, and waits for the rows; False where a disk took too long."""
+        self.lost(reason)
+        if self._uncommitted:
+            try:
+                async with asyncio.timeout(within_s):
+                    await self._all_entered.wait()
+            except TimeoutError:
+                return False
+        return True
+
     # ---- what others may ask
+
+    @property
+    def camera_clock_offset_us(self) -> int | None:
+        """The camera's clock minus ours at its last word; None where it does not tell its time."""
+        return self._clock_offset_us
 
     @property
     def is_recording(self) -> bool:
@@ -193,11 +215,14 @@ class Recorder:
 
     def uncommitted(self) -> list[OpenSegment]:
         """What is recorded and not in the index yet, oldest first: the open segment and those being sealed."""
-        return [
-            OpenSegment(segment.identity, segment.shelf.name, segment.end_us, segment.frames)
-            for segment in self._uncommitted.values()
-            if segment.frames
-        ]
+        listed = []
+        for segment in self._uncommitted.values():
+            frames, end_us = segment.frames, segment.end_us
+            if segment is self._open and self._last is not None:
+                frames += len(self._batch)
+                end_us = self._last.utc_us + self._interval_us
+            listed.append(OpenSegment(segment.identity, segment.shelf, end_us, frames))
+        return listed
 
     # ---- segments
 
@@ -217,10 +242,16 @@ class Recorder:
         self._index_trouble.over("segments are entered in the index again")
         row = ended.row
         assert row is not None  # noqa: S101 - it was just entered
-        self._uncommitted.pop(ended.writer, None)
+        self._forget(ended)
         self._counts.segments_committed += 1
         self._counts.segment_bytes += row.size_bytes
         self._counts.oldest_segment_us = self._counts.oldest_segment_us or row.start_us
+
+    def _forget(self, segment: _Open) -> None:
+        """It is in the index, or there is nothing of it to be put there."""
+        self._uncommitted.pop(segment.writer, None)
+        if not self._uncommitted:
+            self._all_entered.set()
 
     def _begin(self, frame: Frame) -> bool:
         """Ends what is open and begins a segment with this I-VOP; False where no volume takes it."""
@@ -247,6 +278,7 @@ class Recorder:
         run.segments += 1
         writer = self._make_writer(shelf, identity, frame)
         self._open = self._uncommitted[writer] = _Open(shelf, identity, writer)
+        self._all_entered.clear()
         self._batch_due_us = frame.utc_us + _HAND_OVER_US
         self._longest_us = max(_LONGEST_US, 3 * self._interval_us)
         if self.refusal is not None:
@@ -285,7 +317,6 @@ class Recorder:
         The last frame of a run counts for the interval before it, never for the stall.
         """
         run, self._run = self._run, None
-        self._segmenter.lose()
         last, self._last = self._last, None
         if self._open is None or last is None:
             ended_us = int(self._clock.utc_us())
@@ -295,6 +326,11 @@ class Recorder:
         if run is not None:
             self._index.end_run(run.number, ended_us, reason)
         return ended_us
+
+    def _stand_down(self) -> None:
+        """Whatever comes next begins at an I-VOP, and no disk is to blame meanwhile."""
+        self._segmenter.lose()
+        self.refusal = None
 
     def _end_segment(self, ending: Ending) -> None:
         if not self._hand_over():
@@ -347,7 +383,7 @@ class Recorder:
         kept_until_us = ended.identity.start_us
         self._counts.frames_lost[failed.reason] += failed.frames_lost
         if failed.kept is None:
-            del self._uncommitted[ended.writer]
+            self._forget(ended)
         else:
             kept_until_us, ended.row = failed.kept.end_us, failed.kept
             self._enter(ended)
@@ -393,7 +429,7 @@ class Recorder:
         if segment.frames:
             segment.shelf.put(0, segment.writer.seal, Ending(first.ticks, first.utc_us, "disk-slow"))
         else:
-            del self._uncommitted[segment.writer]
+            self._forget(segment)
         self._block(
             Refusal("disk-slow", f"volume '{segment.shelf.name}' is slower than what is recorded; its queue is full"),
             first.utc_us,

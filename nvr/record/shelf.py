@@ -68,8 +68,10 @@ class Shelf:
         self.volume: Volume | None = None
         self.volume_id = 0
         """In the index; known as soon as the volume is."""
+        self.looking = False
+        """A look waits on the I/O thread or hangs there; set by whoever asks for it."""
         self.open_files: set[DurableFile] = set()
-        self._counts = counts
+        self.counts = counts
         self._clock = clock
         self._known_uuid = known_uuid
         self._enter = enter
@@ -103,6 +105,8 @@ class Shelf:
             self._measure()
         except (VolumeMissing, DiskFull, OSError) as trouble:
             self._refuse(trouble)
+        finally:
+            self.looking = False
 
     def sync(self, file: DurableFile) -> None:
         """Puts what was written to `file` on disk, with all other open files where the plan says so. Raises OSError."""
@@ -122,7 +126,7 @@ class Shelf:
     def count_error(self, error: BaseException) -> None:
         """A write failed: it is counted under what the disk said."""
         cause = error if isinstance(error, OSError) else error.__cause__
-        self._counts.write_errors[write_error(cause) if isinstance(cause, OSError) else "other"] += 1
+        self.counts.write_errors[write_error(cause) if isinstance(cause, OSError) else "other"] += 1
 
     def _has_room(self) -> bool:
         return self.thread.queued_bytes * 2 < self.thread.queue_bytes
@@ -139,7 +143,7 @@ class Shelf:
         assert volume is not None  # noqa: S101 - look opened it
         volume.check_usable()
         space = volume.space()
-        self._counts.size_bytes, self._counts.free_bytes = space.size_bytes, space.free_bytes
+        self.counts.size_bytes, self.counts.free_bytes = space.size_bytes, space.free_bytes
         if space.free_bytes < self.place.keep_free_bytes:
             self._say_no(
                 Refusal(

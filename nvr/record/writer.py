@@ -4,7 +4,6 @@ One `SegmentWriter` is one segment. `append` and `seal` run on the I/O thread of
 the recorder must know comes back through `tell`, which hops to the loop.
 """
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,8 +19,11 @@ from nvr.media.mp4 import Mp4File
 from nvr.media.positions import PositionTrack
 from nvr.metrics import write_error
 from nvr.record.shelf import Shelf
+from nvr.store import mending
 from nvr.store.archive import Part
+from nvr.store.archive import Sealed as SealedFile
 from nvr.store.errors import DiskFull, VolumeMissing
+from nvr.store.origin import Origin
 from nvr.store.rows import SegmentRow
 from nvr.units import US
 
@@ -153,19 +155,20 @@ class SegmentWriter:
         """What a file that is never sealed says of itself (read by recovery)."""
         identity = self.identity
         start = datetime.fromtimestamp(identity.start_us / US, UTC)
-        facts = {
-            "archive": self._shelf.archive.archive_id,
-            "camera": identity.camera,
-            "run": identity.run,
-            "seq": identity.seq,
-            "start_us": identity.start_us,
-            "first_tick": identity.first_tick,
-            "clock": identity.clock_source,
-        }
+        origin = Origin(
+            archive=self._shelf.archive.archive_id,
+            camera=identity.camera,
+            run=identity.run,
+            seq=identity.seq,
+            start_us=identity.start_us,
+            first_tick=identity.first_tick,
+            clock=identity.clock_source,
+            epoch=identity.epoch,
+        )
         return {
             "title": f"{identity.camera} {start:%Y-%m-%d %H:%M:%S} UTC",
             "creation_time": start.isoformat().replace("+00:00", "Z"),
-            "comment": json.dumps(facts),
+            "comment": origin.comment(),
         }
 
     def _write(self, frames: Sequence[Frame]) -> None:
@@ -213,7 +216,7 @@ class SegmentWriter:
         file.close()
         label = self._label(ending)
         sealed = self._shelf.archive.seal(part, pack(label))
-        return self._row(label, sealed.size_bytes)
+        return self._row(label, sealed)
 
     def _label(self, ending: Ending) -> Label:
         identity, said = self.identity, self._said
@@ -239,7 +242,7 @@ class SegmentWriter:
             positions=self._positions.pack(),
         )
 
-    def _row(self, label: Label, size_bytes: int) -> SegmentRow:
+    def _row(self, label: Label, sealed: SealedFile) -> SegmentRow:
         return SegmentRow(
             camera_id=self.identity.camera_id,
             run=label.run,
@@ -248,10 +251,12 @@ class SegmentWriter:
             start_us=label.start_us,
             end_us=label.end_us,
             frames=label.frames,
-            size_bytes=size_bytes,
+            size_bytes=sealed.size_bytes,
             time_base=label.time_base,
             first_tick=label.first_tick,
             duration_ticks=label.duration_ticks,
+            recovered=label.recovered,
+            state=sealed.state,
         )
 
     def _let_go(self) -> None:
@@ -269,10 +274,14 @@ class SegmentWriter:
             self._file.abandon()
         self._let_go()
         self._shelf.count_error(trouble)
-        kept = self._save(part) if part is not None else None
+        kept = self._keep(part) if part is not None else None
         reason = "disk-full" if _is_full(trouble) else "disk-failed"
         sentence = f"volume '{self._shelf.name}' failed while {doing} a segment: {_said_by(trouble)}"
         self._tell(Failed(self, reason, sentence, self._frames - (kept.frames if kept is not None else 0), kept))
+
+    def _keep(self, part: Part) -> SegmentRow | None:
+        saved = mending.save(self._shelf.archive, part)
+        return None if saved is None else self._row(saved.label, saved.sealed)
 
 
 def _is_full(trouble: Trouble) -> bool:

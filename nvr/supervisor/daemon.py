@@ -1,0 +1,230 @@
+"""The daemon's life: configuration → log → store → API listening → camera units; and the same backwards at a signal.
+
+The first SIGTERM or SIGINT ends it in order: no new requests, units leave their loops, segments are sealed, the index
+drains. A second signal ends it at once. Each wait has a deadline, and says so when it is used up.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from nvr import __version__, config
+from nvr import log as logs
+from nvr.clock import Clock, HostClock
+from nvr.metrics import Metrics
+from nvr.store.errors import DiskFull, IndexDamaged, SchemaTooNew, StoreBusy
+from nvr.store.recovery import STOPPED
+from nvr.supervisor import wiring
+from nvr.supervisor.restart import Patience
+from nvr.supervisor.service import Answers
+from nvr.supervisor.unit import CameraUnit
+from nvr.units import US
+from nvr.web import app as api
+from nvr.web import metrics as metrics_page
+from nvr.web.listening import CannotListen, serve
+
+log = logging.getLogger(__name__)
+
+EXIT_WELL: Final = 0
+EXIT_NOT_WELL: Final = 1
+EXIT_WRONG: Final = 2
+SOCKET_NAME: Final = "nvr.sock"
+
+_SEAL_S: Final = 3.0  # for the disks to seal every camera's segment; with the next one below five seconds in all
+_CLOSE_S: Final = 1.0
+_WATCH_S: Final = 1.0
+_RESTART_S: Final = 2.0  # between an unexpected failure of a camera's unit and its next life
+_CANNOT_START: Final = (StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, CannotListen, OSError)
+
+
+def main(config_path: Path | None, log_format: str = "auto", *, debug: bool = False) -> int:
+    """Runs the daemon until a signal; the exit code. Raises ConfigError for the command line to explain."""
+    settings = config.load(config.find(config_path))
+    logs.start(logs.Format(log_format), debug=debug)
+    clock = HostClock()
+    metrics = Metrics(__version__, clock.utc_us)
+    for name in settings.cameras:
+        metrics.add_camera(name)
+    try:
+        store = wiring.open_store(settings, metrics, clock)
+    except _CANNOT_START as trouble:
+        return _cannot_start(trouble)
+    daemon = Daemon(settings, store, metrics, clock)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            ended_well = runner.run(daemon.run())
+        except CannotListen as trouble:
+            store.close(_CLOSE_S)
+            return _cannot_start(trouble)
+    if not ended_well:
+        # A thread hangs in a disk that does not answer; the interpreter's own end would wait for it.
+        logging.shutdown()
+        os._exit(EXIT_NOT_WELL)
+    return EXIT_WELL
+
+
+def _cannot_start(trouble: BaseException) -> int:
+    log.error("nvr cannot start: %s", trouble, extra={"action": "start-refused"})
+    return EXIT_WRONG
+
+
+class Daemon:
+    """Everything that runs in the loop. May be run once."""
+
+    def __init__(self, settings: config.Config, store: wiring.Store, metrics: Metrics, clock: Clock) -> None:
+        self._settings = settings
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._units: dict[str, CameraUnit] = {}
+        self._failed: dict[str, str] = {}
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> bool:
+        """Records until a signal. False where a disk kept something from being sealed in time. Raises CannotListen."""
+        self._take_signals()
+        self._make_units()
+        async with AsyncExitStack() as doors:
+            await self._listen(doors)
+            # What is loaded by now stays for years: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            async with asyncio.TaskGroup() as group:
+                watches = [
+                    group.create_task(self._watch_volumes(), name="volumes"),
+                    group.create_task(self._watch_loop(), name="loop lag"),
+                ]
+                cameras = [group.create_task(self._keep(name), name=f"camera {name}") for name in self._units]
+                self._say_ready()
+                await self._stopping.wait()
+                log.info("stopping", extra={"action": "stopping"})
+                await doors.aclose()
+                for unit in self._units.values():
+                    unit.stop()
+                await asyncio.gather(*cameras)
+                sealed = await self._seal()
+                for watch in watches:
+                    watch.cancel()
+        closed = await asyncio.to_thread(self._store.close, _CLOSE_S)
+        if not closed:
+            log.error("a disk did not answer in time; the next start mends what it left", extra={"action": "stopped"})
+        else:
+            log.info("stopped", extra={"action": "stopped"})
+        return sealed and closed
+
+    # ---- start
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: int) -> None:
+        if self._stopping.is_set():
+            log.warning("second signal: ending at once", extra={"action": "killed"})
+            logging.shutdown()
+            os._exit(128 + number)
+        self._stopping.set()
+
+    def _make_units(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number, (name, camera) in enumerate(self._settings.cameras.items()):
+            self._units[name] = wiring.make_unit(
+                number, name, camera, self._settings, self._store, self._metrics, self._clock, loop
+            )
+
+    async def _listen(self, doors: AsyncExitStack) -> None:
+        answers = Answers(self._units, self._failed, self._metrics.cameras, self._store.shelves.all)
+        await doors.enter_async_context(await serve(api.build(answers), unix=self._settings.data_dir / SOCKET_NAME))
+        if self._settings.metrics.address is not None:
+            page = await serve(metrics_page.build(self._metrics), tcp=self._settings.metrics.address)
+            await doors.enter_async_context(page)
+
+    def _say_ready(self) -> None:
+        log.info(
+            "ready",
+            extra={
+                "action": "ready",
+                "version": __version__,
+                "cameras": len(self._units),
+                "volumes": ",".join(shelf.name for shelf in self._store.shelves.all),
+                "metrics": self._settings.metrics.listen or "off",
+            },
+        )
+
+    # ---- cameras
+
+    async def _keep(self, name: str) -> None:
+        """Runs a camera's unit; one that fails unexpectedly is made anew, alone, until patience ends."""
+        patience = Patience()
+        while not self._stopping.is_set():
+            try:
+                await self._units[name].run()
+            except Exception as failure:
+                log.error(
+                    "a camera's unit failed unexpectedly, which is a bug",
+                    extra={"camera": name, "action": "unit-failed"},
+                    exc_info=failure,
+                )
+                if patience.is_lost_after(time.monotonic()):
+                    self._failed[name] = f"failed too often: {failure!r}"
+                    log.critical("camera given up", extra={"camera": name, "action": "camera-failed"})
+                    await self._stopping.wait()
+                    return
+                await self._renew(name)
+
+    async def _renew(self, name: str) -> None:
+        """A fresh unit in the place of one that failed; what the old one recorded is sealed."""
+        self._metrics.cameras[name].recorder_restarts += 1
+        old = self._units[name]
+        await old.recorder.close("stream-broken", _SEAL_S)
+        await asyncio.sleep(_RESTART_S)
+        number = list(self._units).index(name)
+        self._units[name] = wiring.make_unit(
+            number,
+            name,
+            self._settings.cameras[name],
+            self._settings,
+            self._store,
+            self._metrics,
+            self._clock,
+            asyncio.get_running_loop(),
+        )
+
+    async def _seal(self) -> bool:
+        """Seals every camera's segment and waits for the rows."""
+        recorders = [unit.recorder for unit in self._units.values()]
+        sealed = await asyncio.gather(*(recorder.close(STOPPED, _SEAL_S) for recorder in recorders))
+        late = [recorder.camera.slug for recorder, done in zip(recorders, sealed, strict=True) if not done]
+        if late:
+            log.error(
+                "segments not sealed in time; the next start mends them",
+                extra={"action": "stopped", "cameras": ",".join(late), "seconds": _SEAL_S},
+            )
+        return not late
+
+    # ---- watches
+
+    async def _watch_volumes(self) -> None:
+        """Once a second each volume is looked at, on its own thread, unless the last look still hangs there."""
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            for shelf in self._store.shelves.all:
+                if not shelf.looking:
+                    shelf.looking = shelf.put(0, shelf.look)
+            self._metrics.index_queue_length = self._store.index.queue_length()
+            self._metrics.index_wal_bytes = self._store.index.wal_bytes()
+
+    async def _watch_loop(self) -> None:
+        while True:
+            asked_us = self._clock.mono_us() + int(_WATCH_S * US)
+            await asyncio.sleep(_WATCH_S)
+            self._metrics.event_loop_lag.observe(max(0, self._clock.mono_us() - asked_us) / US)

@@ -1,0 +1,106 @@
+"""What the daemon answers when it is asked how it is (web.service.Service): from memory, at once."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from nvr import __version__
+from nvr.metrics import CameraCounts
+from nvr.record.recorder import OpenSegment
+from nvr.record.shelf import Shelf
+from nvr.store.names import PART, segment_path
+from nvr.supervisor.unit import CameraUnit, Standing, State
+from nvr.units import US
+
+
+class Answers:
+    """The running daemon as its API sees it. `units` and `failed` belong to the daemon and change under us."""
+
+    def __init__(
+        self,
+        units: Mapping[str, CameraUnit],
+        failed: Mapping[str, str],
+        counts: Mapping[str, CameraCounts],
+        shelves: tuple[Shelf, ...],
+    ) -> None:
+        self._units = units
+        self._failed = failed
+        self._counts = counts
+        self._shelves = shelves
+
+    def status(self) -> dict[str, Any]:
+        """As contract: version, cameras, volumes."""
+        return {
+            "version": __version__,
+            "cameras": [self._camera(name, unit) for name, unit in self._units.items()],
+            "volumes": [self._volume(shelf) for shelf in self._shelves],
+        }
+
+    def live(self) -> dict[str, Any]:
+        """By camera the segments that are not in the index yet, oldest first."""
+        return {
+            name: [_segment(segment) for segment in unit.recorder.uncommitted()] for name, unit in self._units.items()
+        }
+
+    def _camera(self, name: str, unit: CameraUnit) -> dict[str, Any]:
+        now = unit.standing()
+        failure = self._failed.get(name)
+        last_us = self._counts[name].last_frame_us
+        return {
+            "camera": name,
+            "state": State.FAILED if failure is not None else now.state,
+            "reason": failure if failure is not None else now.reason,
+            "since": _iso(now.since_us),
+            "last_frame": _iso(last_us) if last_us else None,
+            "oldest": _iso(self._counts[name].oldest_segment_us) if self._counts[name].oldest_segment_us else None,
+            "fps": round(now.fps, 2),
+            "bitrate_bps": round(now.bitrate_bps),
+            "alarm_link": None,
+            **_looks(now),
+            "model": now.model,
+        }
+
+    def _volume(self, shelf: Shelf) -> dict[str, Any]:
+        counts = shelf.counts
+        refusal = shelf.refusal
+        return {
+            "name": shelf.name,
+            "path": str(shelf.place.path),
+            "size_bytes": counts.size_bytes or None,
+            "free_bytes": counts.free_bytes if counts.size_bytes else None,
+            "footage_bytes": counts.footage_bytes,
+            "oldest": min((_iso(us) for us in self._oldest()), default=None),
+            "state": "ok" if refusal is None else refusal.reason,
+            "reason": None if refusal is None else refusal.sentence,
+            "syncing": f"{shelf.plan.how.value}, every {shelf.plan.interval_us / US:g} s",
+        }
+
+    def _oldest(self) -> list[int]:
+        return [counts.oldest_segment_us for counts in self._counts.values() if counts.oldest_segment_us]
+
+
+def _segment(segment: OpenSegment) -> dict[str, Any]:
+    identity = segment.identity
+    path = segment_path(identity.camera, identity.start_us, identity.run, identity.seq)
+    return {
+        "path": str(segment.shelf.place.path / (path + PART)),
+        "run": identity.run,
+        "seq": identity.seq,
+        "start_us": identity.start_us,
+        "end_us": segment.end_us,
+        "frames": segment.frames,
+        "epoch": identity.epoch,
+    }
+
+
+def _looks(now: Standing) -> dict[str, float | None]:
+    """Where the camera looks, in the contract's degrees."""
+    if now.position is None:
+        return {"pan_degrees": None, "tilt_degrees": None, "zoom": None}
+    pan, tilt, zoom = now.position
+    return {"pan_degrees": pan / 100, "tilt_degrees": (tilt - 500) / 100, "zoom": zoom / 100}
+
+
+def _iso(us: int) -> str:
+    at = datetime.fromtimestamp(us // US, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{us % US:06d}Z"

@@ -1,0 +1,238 @@
+"""One camera's unit: attempts at its video one after the other, and what is known of it while they go on."""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from nvr.camera.errors import LinkError, Retry
+from nvr.camera.feed import VideoFeed
+from nvr.camera.link import Address
+from nvr.clock import Clock
+from nvr.log import Streak
+from nvr.media.frame import Frame
+from nvr.metrics import CameraCounts
+from nvr.record.recorder import Recorder
+from nvr.store.rows import SpanKind
+from nvr.supervisor.restart import Backoff
+from nvr.units import US, PanTiltZoom
+
+log = logging.getLogger(__name__)
+
+_TICK_S: Final = 1.0
+_RATE_TICKS: Final = 5  # rates over the last seconds: low-water wake-ups come four times a second
+_FRESH_US: Final = 5 * US  # no frame for longer is not recording, whatever the connection says
+
+
+class State(StrEnum):
+    """What a camera's unit is doing."""
+
+    RECORDING = "recording"
+    CONNECTING = "connecting"
+    BLOCKED = "blocked"
+    OFF = "off"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A unit at one moment, for whoever asks."""
+
+    state: State
+    since_us: int
+    reason: str | None
+    """Why it is not recording, as a sentence; None where it is."""
+    fps: float
+    bitrate_bps: float
+    position: PanTiltZoom | None
+    model: str | None
+
+
+class CameraUnit:
+    """Runs one camera until `stop`; whatever `run` raises is unexpected and for the supervisor.
+
+    `wanted`: False where the configuration says record = "off".
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        recorder: Recorder,
+        counts: CameraCounts,
+        clock: Clock,
+        *,
+        wanted: bool,
+        on_state: Callable[[State, str | None], None] | None = None,
+    ) -> None:
+        self.recorder = recorder
+        self._address = address
+        self._counts = counts
+        self._clock = clock
+        self._wanted = wanted
+        self._on_state = on_state
+        self._backoff = Backoff(random.random)
+        self._stopping = asyncio.Event()
+        self._feed: VideoFeed | None = None
+        self._received_before = 0
+        self._trouble = Streak(log, {"camera": recorder.camera.slug, "action": "reconnect"})
+        self._why = "not connected yet"
+        self._state = State.CONNECTING if wanted else State.OFF
+        self._since_us = int(clock.utc_us())
+        self._rates: deque[tuple[int, int, int]] = deque(maxlen=_RATE_TICKS + 1)
+        counts.recording_wanted = wanted
+
+    async def run(self) -> None:
+        """Records until `stop`."""
+        if not self._wanted:
+            self.recorder.off("record-off")
+            await self._stopping.wait()
+            return
+        async with asyncio.TaskGroup() as group:
+            ticking = group.create_task(self._tick(), name=f"tick {self.recorder.camera.slug}")
+            await self._attempts()
+            ticking.cancel()
+
+    def stop(self) -> None:
+        """Takes what has arrived, then ends: `run` returns. Sealing what was recorded is the recorder's `close`."""
+        self._stopping.set()
+        if self._feed is not None:
+            self._feed.stop()
+
+    def standing(self) -> Standing:
+        """What is known now."""
+        self._note_state()
+        fps, bitrate_bps = self._measured()
+        said = self.recorder.said
+        return Standing(
+            state=self._state,
+            since_us=self._since_us,
+            reason=self._reason(),
+            fps=fps,
+            bitrate_bps=bitrate_bps,
+            position=self._feed.position if self._feed is not None else None,
+            model=said.model if said is not None else None,
+        )
+
+    # ---- attempts
+
+    async def _attempts(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self._attempt()
+            except LinkError as trouble:
+                self._note_trouble(trouble)
+                wait_s = self._backoff.after_trouble(later=trouble.retry is Retry.LATER)
+                await self._pause(wait_s)
+
+    async def _attempt(self) -> None:
+        """One connection, from request to trouble; its counts are added up however it ends."""
+        self._feed = feed = VideoFeed(self._address, self._clock, self._take)
+        try:
+            await feed.run()
+        finally:
+            self._count(feed)
+            self._feed = None
+            self._counts.connected = False
+
+    def _take(self, frame: Frame) -> None:
+        if frame.new_run is not None:
+            self._note_new_run(frame.new_run)
+        self.recorder.take(frame)
+
+    def _note_new_run(self, reason: str) -> None:
+        camera = self.recorder.camera.slug
+        if reason == "connected":
+            self._backoff.worked()
+            self._trouble.over("camera is back")
+            self._counts.connected = True
+            self._counts.expected_fps = self._announced_fps()
+            log.info("camera sends video", extra={"camera": camera, "action": "connected"})
+        else:
+            feed = self._feed
+            why = feed.timeline.fallback_reason if feed is not None and reason == "time-fallback" else None
+            extra = {"camera": camera, "action": reason} | ({"reason": why} if why else {})
+            log.warning("a new run begins", extra=extra)
+
+    def _announced_fps(self) -> float:
+        head = self._feed.head if self._feed is not None else None
+        try:
+            return float(head.parameters.get("framerate", "0")) if head is not None else 0.0
+        except ValueError:
+            return 0.0
+
+    def _note_trouble(self, trouble: LinkError) -> None:
+        self._why = str(trouble)
+        self._counts.reconnects[trouble.reason] += 1
+        self._trouble.hit(str(trouble), reason=trouble.reason)
+        self.recorder.lost(trouble.reason)
+
+    def _count(self, feed: VideoFeed) -> None:
+        self._counts.received_bytes = self._received_before = self._received_before + feed.bytes_received
+        self._counts.frames_lost["no-header"] += feed.splitter.skipped
+        self._counts.frames_lost["damaged"] += feed.splitter.damaged
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    # ---- once a second
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self.recorder.tick()
+            if self._feed is not None:
+                self._counts.received_bytes = self._received_before + self._feed.bytes_received
+            self._rates.append((int(self._clock.mono_us()), self._counts.frames, self._counts.received_bytes))
+            self._counts.fps = self._measured()[0]
+            self._note_clock()
+            self._note_state()
+
+    def _measured(self) -> tuple[float, float]:
+        """Frames and bits a second, lately."""
+        if len(self._rates) < 2 or not self._counts.connected:
+            return 0.0, 0.0
+        (begun_us, frames, received), (now_us, frames_now, received_now) = self._rates[0], self._rates[-1]
+        seconds = (now_us - begun_us) / US
+        return (frames_now - frames) / seconds, (received_now - received) * 8 / seconds
+
+    def _note_clock(self) -> None:
+        offset_us = self.recorder.camera_clock_offset_us
+        if offset_us is not None:
+            self._counts.clock_offset_s = offset_us / US
+
+    def _note_state(self) -> None:
+        state = self._present_state()
+        if state is self._state:
+            return
+        self._state = state
+        self._since_us = int(self._clock.utc_us())
+        if self._on_state is not None:
+            self._on_state(state, self._reason())
+
+    def _present_state(self) -> State:
+        if not self._wanted:
+            return State.OFF
+        if self.recorder.refusal is not None:
+            return State.BLOCKED
+        fresh = self._clock.utc_us() - self._counts.last_frame_us < _FRESH_US
+        return State.RECORDING if self.recorder.is_recording and fresh else State.CONNECTING
+
+    def _reason(self) -> str | None:
+        match self._state:
+            case State.RECORDING:
+                return None
+            case State.BLOCKED:
+                return self.recorder.refusal.sentence if self.recorder.refusal is not None else None
+            case State.OFF:
+                going_on = self.recorder.ledger.open
+                return going_on.reason if going_on is not None and going_on.kind is SpanKind.OFF else "record-off"
+            case _:
+                return self._why if self._feed is None or not self.recorder.is_recording else "no picture lately"

@@ -1,0 +1,174 @@
+"""Puts the rooms together as the configuration says: store, volumes, and a recorder and unit for each camera."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from nvr.clock import Clock
+from nvr.config import Camera, Config
+from nvr.media.durable import Disk
+from nvr.media.frame import Frame
+from nvr.metrics import Metrics
+from nvr.record.recorder import RecordedCamera, Recorder
+from nvr.record.segmenter import Segmenter, offset_of
+from nvr.record.shelf import Place, Shelf, Shelves
+from nvr.record.syncing import SyncPlan
+from nvr.record.writer import Identity, SegmentWriter
+from nvr.store import lock, recovery, schema
+from nvr.store.archive import Archive
+from nvr.store.index import Index
+from nvr.store.ledger import Ledger
+from nvr.store.reader import Reader
+from nvr.store.volumes import VolumeThread
+from nvr.supervisor.unit import CameraUnit
+from nvr.units import US
+
+log = logging.getLogger(__name__)
+
+_LOCK_WAIT_S: Final = 2.0  # for readers of a still index to finish their question
+_RECOVERED: Final = {"adopted": "adopted", "mended": "cut", "empty": "empty"}
+"""Results of recovery as metrics name them; the rest is `failed`."""
+_FIRST_LOOK_S: Final = 5.0  # for volumes to be recognised at start; one that takes longer joins when it answers
+
+
+@dataclass(slots=True)
+class Store:
+    """Disk and index, open."""
+
+    index: Index
+    reader: Reader
+    shelves: Shelves
+    recovery: recovery.Recovery
+    held: lock.DataDirLock
+
+    def close(self, within_s: float) -> bool:
+        """Everything to disk and the lock given back; False where a disk did not answer in time."""
+        done = [shelf.thread.stop(within_s / 2) for shelf in self.shelves.all]
+        self.reader.close()
+        done.append(self.index.close(within_s / 2))
+        self.held.release()
+        return all(done)
+
+
+def open_store(config: Config, metrics: Metrics, clock: Clock) -> Store:
+    """Lock, upgrade, volumes, recovery. Blocks; before the loop does anything else.
+
+    Raises StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, OSError.
+    """
+    config.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    held = lock.hold(config.data_dir, wait_s=_LOCK_WAIT_S)
+    try:
+        index_path = config.data_dir / schema.INDEX_NAME
+        schema.prepare(index_path)
+        index = Index(index_path, on_commit=lambda seconds, _: metrics.index_commit.observe(seconds))
+        reader = Reader(index_path)
+        shelves = _shelves(config, index, reader, metrics, clock)
+        found = _recover(index, reader, shelves, metrics, clock)
+    except BaseException:
+        held.release()
+        raise
+    return Store(index, reader, shelves, found, held)
+
+
+def _shelves(config: Config, index: Index, reader: Reader, metrics: Metrics, clock: Clock) -> Shelves:
+    archive = Archive(Disk(), index.name_archive(str(uuid4())).result())
+    known = {volume.name: volume.uuid for volume in reader.volumes()}
+    shelves = [
+        Shelf(
+            Place(volume.name, volume.path, volume.keep_free_bytes),
+            archive,
+            VolumeThread(volume.name, clock),
+            SyncPlan(int(config.recording.sync_seconds * US)),
+            metrics.add_volume(volume.name),
+            clock,
+            known_uuid=known.get(volume.name),
+            enter=lambda name, uuid: index.add_volume(name, uuid).result(),
+            observe_sync=metrics.storage_sync.observe,
+            observe_seal=metrics.segment_commit.observe,
+        )
+        for volume in config.volumes
+    ]
+    looked = [threading.Event() for _ in shelves]
+    for shelf, done in zip(shelves, looked, strict=True):
+        shelf.put(0, _look, shelf, done)
+    deadline_s = time.monotonic() + _FIRST_LOOK_S
+    for done in looked:
+        done.wait(max(0.0, deadline_s - time.monotonic()))
+    return Shelves(shelves)
+
+
+def _look(shelf: Shelf, done: threading.Event) -> None:
+    try:
+        shelf.look()
+    finally:
+        done.set()
+
+
+def _recover(index: Index, reader: Reader, shelves: Shelves, metrics: Metrics, clock: Clock) -> recovery.Recovery:
+    archive = shelves.all[0].archive
+    places = [recovery.Place(shelf.volume_id, shelf.volume) for shelf in shelves.all if shelf.volume is not None]
+    found = recovery.recover(index, reader, archive, places, clock.utc_us())
+    for result, count in found.segments.items():
+        metrics.recovered_segments[_RECOVERED.get(result, "failed")] += count
+    for camera in reader.cameras():
+        first = reader.first_segment(camera.slug)
+        if first is not None and camera.slug in metrics.cameras:
+            metrics.cameras[camera.slug].oldest_segment_us = first.row.start_us
+    return found
+
+
+def make_unit(
+    number: int,
+    slug: str,
+    camera: Camera,
+    config: Config,
+    store: Store,
+    metrics: Metrics,
+    clock: Clock,
+    loop: asyncio.AbstractEventLoop,
+) -> CameraUnit:
+    """A camera's unit, ready to run; the camera is in the index from here on.
+
+    `number` is its place in the configuration, which gives it its place on the grid of segments.
+    """
+    camera_id = store.index.add_camera(slug, clock.utc_us()).result()
+    ledger = store.recovery.ledgers.setdefault(camera_id, Ledger(store.recovery.epoch))
+    if ledger.open is None and not ledger.latest_us:
+        # A camera that is new: until its first picture nvr has not begun.
+        store.index.put_spans(camera_id, ledger.gap(clock.utc_us(), recovery.STOPPED))
+    segment_us = int(config.recording.segment_seconds * US)
+    sync_us = int(config.recording.sync_seconds * US)
+    counts = metrics.cameras.get(slug) or metrics.add_camera(slug)
+
+    def hop(call: Callable[..., object], *args: object) -> None:
+        # After the loop has ended there is nobody left to tell; what was sealed is found by the next start.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(call, *args)
+
+    def make_writer(shelf: Shelf, identity: Identity, first: Frame) -> SegmentWriter:
+        return SegmentWriter(shelf, identity, first, lambda outcome: hop(recorder.hear, outcome), clock, sync_us)
+
+    recorder = Recorder(
+        RecordedCamera(camera_id, slug),
+        Segmenter(segment_us, offset_of(number, segment_us)),
+        ledger,
+        _shelves_for(camera, store.shelves),
+        store.index,
+        counts,
+        clock,
+        make_writer,
+        hop,
+    )
+    return CameraUnit((camera.host, camera.http_port), recorder, counts, clock, wanted=camera.record == "continuous")
+
+
+def _shelves_for(camera: Camera, shelves: Shelves) -> Shelves:
+    if camera.volume is None:
+        return shelves
+    return Shelves([shelf for shelf in shelves.all if shelf.name == camera.volume])
