@@ -6,6 +6,7 @@ ends the link.
 """
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -218,6 +219,7 @@ def _prepare(sock: socket.socket) -> None:
 
 def _words(trouble: Exception) -> str:
     """What the system says, without its number; the kind where it says nothing."""
-    if isinstance(trouble, OSError) and trouble.strerror:
-        return trouble.strerror
+    if isinstance(trouble, OSError) and trouble.errno is not None:
+        # asyncio puts its own words into strerror; those of a failed name look-up have numbers below 0.
+        return os.strerror(trouble.errno) if trouble.errno > 0 else str(trouble.strerror)
     return str(trouble) or type(trouble).__name__

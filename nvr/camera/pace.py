@@ -34,6 +34,7 @@ class Vigil:
     def __init__(self, patience: Patience, started_us: int) -> None:
         self._patience = patience
         self._started_us = started_us
+        self._had_head = False
         self._pictures = 0
         self._picture_us = started_us
         self._received = 0
@@ -44,7 +45,11 @@ class Vigil:
         self, now_us: int, *, has_head: bool, received: int, last_bytes_us: int, pictures: int
     ) -> LinkError | None:
         """Why the attempt is over, or None. To be asked about every `tick_s`; counters as of now, times monotonic."""
-        self._note_flow(now_us, received, pictures)
+        if pictures != self._pictures or not self._had_head:
+            self._pictures = pictures
+            self._picture_us = now_us
+        self._had_head = has_head
+        self._note_flow(now_us, received)
         patience = self._patience
         silent_s = (now_us - max(last_bytes_us, self._started_us)) / US
         if not has_head:
@@ -61,10 +66,7 @@ class Vigil:
             return LinkLost(f"more than {patience.flood_bits_per_s / 1e6:g} Mbit/s for {patience.flood_s:g} s")
         return None
 
-    def _note_flow(self, now_us: int, received: int, pictures: int) -> None:
-        if pictures != self._pictures:
-            self._pictures = pictures
-            self._picture_us = now_us
+    def _note_flow(self, now_us: int, received: int) -> None:
         most = self._patience.flood_bits_per_s / 8 * (now_us - self._looked_us) / US
         if received - self._received <= most:
             self._calm_us = now_us
