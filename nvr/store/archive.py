@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class Part:
     """A segment's file while it is written."""
 
-    __slots__ = ("file", "over", "path", "volume")
+    __slots__ = ("file", "over", "path", "synced", "volume")
 
     def __init__(self, volume: Volume, path: str, file: DurableFile) -> None:
         self.volume = volume
@@ -33,6 +33,8 @@ class Part:
         """For the MP4 writer."""
         self.over = False
         """Its last fsync was tried, or it was given up: nothing more is written."""
+        self.synced = False
+        """It is complete and on disk, label and all; only its name may be missing."""
 
     @property
     def part_path(self) -> Path:
@@ -94,18 +96,19 @@ class Archive:
     def seal(self, part: Part, label: Octets) -> Sealed:
         """Ends a file whose MP4 is closed: label, fsync, its final name. After this its row may be put.
 
-        After DiskFull the same call may be made again. After any other OSError nothing is certain: `give_up`.
+        After DiskFull the same call may be made again. After any other OSError nothing is certain: `mending.save`.
         """
         if part.over or part.file.trouble is not None:
             raise part.file.trouble or ValueError(f"{part.path} is over already")
         size_bytes = part.file.size
         with disk_trouble(f"sealing {part.path} on volume {part.volume.name}"):
             self._append(part, label, size_bytes)
-            part.over = True  # a failed fsync is never tried again
-            self.disk.fsync(part.file.fileno())
-            part.file.close()
-            self.disk.rename_noreplace(part.part_path, part.sealed_path)
-            self.disk.fsync_directory(part.sealed_path.parent)
+        part.over = True  # a failed fsync is never tried again
+        self.disk.fsync(part.file.fileno())
+        part.synced = True
+        part.file.close()
+        self.disk.rename_noreplace(part.part_path, part.sealed_path)
+        self.disk.fsync_directory(part.sealed_path.parent)
         return Sealed(part.path, size_bytes + len(label), SegmentState.OK)
 
     def give_up(self, part: Part) -> Sealed:

@@ -5,7 +5,8 @@ For a start that finds `.part` files, and for a writer whose disk became full in
 
 import errno
 import logging
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -33,37 +34,64 @@ class Saved:
 
 
 def save(archive: Archive, part: Part) -> Saved | None:
-    """Keeps what is whole of a segment whose writing failed; None where the next start must do it. Raises nothing.
+    """Keeps what is whole of a segment whose writing or seal failed; None where the next start must do it.
 
-    Where only space was lacking the file is cut, labelled and sealed. After any other trouble its syncs cannot be
-    believed: it is given its name as it is, and its state is `damaged`. Blocks: belongs on the volume's I/O thread.
+    Where only space was lacking the file is cut, labelled and sealed; where only the name was lacking it gets that.
+    After any other trouble its syncs cannot be believed: it is given its name as it is, and its state is `damaged`.
+    Blocks: belongs on the volume's I/O thread. Raises nothing.
     """
-    full = part.file.trouble is None or part.file.trouble.errno in _FULL
-    path = part.part_path
     try:
-        condition = boxes.examine(path)
-        if condition.state is boxes.State.EMPTY:
+        with suppress(OSError):
             part.file.close()
-            return None
-        said = label_of(path, boxes.movie(path), archive.archive_id, part.path.partition("/")[0])
-        if not full or part.over:
-            return Saved(said, archive.give_up(part))
-        part.over = True
-        part.file.close()
-        box = label.pack(said)
-        mend(archive.disk, path, condition, box)
-        give_name(archive.disk, path, part.sealed_path)
+        if part.over:
+            return _save_sealed(archive, part)
+        if part.file.trouble is None or part.file.trouble.errno in _FULL:
+            return _save_torn(archive, part)
+        said = label_of(part.part_path, boxes.movie(part.part_path), archive.archive_id, _folder_of(part))
+        return Saved(said, archive.give_up(part))
     except (OSError, MediaError, ValueError) as trouble:
         log.warning(
             "segment left for the next start",
-            extra={"action": "segment-left", "path": str(path), "reason": str(trouble)},
+            extra={"action": "segment-left", "path": part.path, "reason": str(trouble)},
         )
         return None
+
+
+def _save_sealed(archive: Archive, part: Part) -> Saved | None:
+    """What failed was the last fsync, or the naming after it."""
+    path = part.part_path if part.part_path.exists() else part.sealed_path
+    said = label.read(path)
+    if said is None:
+        return None
+    if part.synced and path == part.part_path:
+        give_name(archive.disk, part.part_path, part.sealed_path)
+        return Saved(said, Sealed(part.path, part.sealed_path.stat().st_size, SegmentState.OK))
+    return Saved(said, archive.give_up(part))
+
+
+def _save_torn(archive: Archive, part: Part) -> Saved | None:
+    """What was lacking is space."""
+    path = part.part_path
+    condition = boxes.examine(path)
+    if condition.state is boxes.State.EMPTY:
+        return None
+    part.over = True
+    said = label_of(path, whole_of(path, condition), archive.archive_id, _folder_of(part))
+    box = label.pack(said)
+    mend(archive.disk, path, condition, box)
+    give_name(archive.disk, path, part.sealed_path)
     return Saved(said, Sealed(part.path, condition.good_bytes + len(box), SegmentState.OK))
 
 
+def whole_of(path: Path, condition: boxes.Condition) -> boxes.Movie:
+    """What of a file will be left after `mend`. Raises OSError, NotDecodable."""
+    film = boxes.movie(path)
+    pictures = [picture for picture in film.samples if picture.offset + picture.size <= condition.good_bytes]
+    return replace(film, samples=pictures)
+
+
 def mend(disk: Disk, path: Path, condition: boxes.Condition, box: bytes) -> None:
-    """Makes a torn file an ordinary one that ends with this label, synced. Killed in the middle it is torn as before."""
+    """Makes a torn file an ordinary one that ends with this label, synced; killed on the way it is torn as before."""
     fd = disk.open_existing(path)
     try:
         if condition.mend is not None:
@@ -117,6 +145,10 @@ def label_of(path: Path, film: boxes.Movie, archive_id: str, folder: str) -> lab
         recovered=True,
         model=origin.model,
     )
+
+
+def _folder_of(part: Part) -> str:
+    return part.path.partition("/")[0]
 
 
 def _origin_of_name(path: Path, archive_id: str, folder: str) -> Origin:

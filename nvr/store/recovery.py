@@ -214,7 +214,7 @@ class _Desk:
             self._checked(said, sealed)
             self._sync(path)
         else:
-            said = self._label_of(sealed, boxes.movie(path))
+            said = self._label_of(sealed, mending.whole_of(path, condition))
             mending.mend(self._disk, path, condition, label.pack(said))
         mending.give_name(self._disk, path, sealed)
         self._put(sealed, said, sealed.stat().st_size, SegmentState.OK)
