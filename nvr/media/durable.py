@@ -71,9 +71,7 @@ class Disk:
         trouble = _last_error("rename", source, target)
         if trouble.errno not in (errno.ENOSYS, errno.EINVAL):
             raise trouble
-        # Some file systems (NFS, older FUSE) know no RENAME_NOREPLACE; link() refuses an existing target as well.
-        os.link(source, target)
-        source.unlink()
+        rename_by_link(source, target)
 
     def link(self, source: Path, target: Path) -> None:
         """A second name for a file; raises FileExistsError where the target exists."""
@@ -210,6 +208,15 @@ class DurableFile:
     def _refuse_after_trouble(self) -> None:
         if self.trouble is not None:
             raise self.trouble
+
+
+def rename_by_link(source: Path, target: Path) -> None:
+    """The way for file systems that know no RENAME_NOREPLACE (NFS, older FUSE): link refuses an existing target too.
+
+    A crash in between leaves both names; the next start finds the target whole and the source as a second name of it.
+    """
+    os.link(source, target)
+    source.unlink()
 
 
 def _last_error(doing: str, source: Path | None = None, target: Path | None = None) -> OSError:
