@@ -20,9 +20,7 @@ _DAY_S = 86_400
 _PPB = 1_000_000_000
 
 _HOST_STEP_US = 500_000  # more than any daemon slews between two frames; timesyncd steps from 0.4 s, chrony from 1 s
-_YOUNG_US = (
-    10 * US
-)  # a link's first ten seconds are read without low-water mark: exact arrivals, and nothing to defend yet
+_YOUNG_US = 10 * US  # a link is read without low-water mark so long: exact arrivals, and nothing to defend yet
 _YOUNG_BLOCK_US = US // 2
 _BLOCK_US = 2 * US  # as long as the exact phase every five minutes; eight wake-ups of 250 ms
 
@@ -329,9 +327,12 @@ class Timeline:
 
     def _begin_run(self) -> str | None:
         """The run ends before the frame in hand, which is placed where we believe it to be now."""
-        reason, self._pending = self._pending, None
+        reason = self._pending
         self._unfollowed_us = 0
-        self._level_due = self._fallback_due = False
+        self._level_due = False
+        if reason == "time-fallback":
+            self._fallback_due = False  # after a "clock-step" it is told by the run after that: nobody must miss it
+        self._decide_pending()
         self._run_ticks = self._ticks
         self._anchor(self._believed_utc_us(), self._envelope.drift_ppb)
         return reason
@@ -388,7 +389,7 @@ class Timeline:
             follows_gov = True
             step = self._bridge(unit, by_gov, lent, room_us)
         if self._lent_frames and by_gov + lent > 0:
-            self._bad -= self._lent_frames  # the time did move in the end: coarse, not constant
+            self._bad = max(0, self._bad - self._lent_frames)  # it did move in the end: coarse, not constant
             self._lent_frames = 0
         self._second += unit.modulo_seconds
         self._fraction = unit.increment * self._scale

@@ -696,6 +696,12 @@ def test_a_host_step_while_on_arrival_begins_a_run() -> None:
     assert worst_us(seen, after=runs(seen)[2][0]) < FRAME_US
 
 
+def test_a_fallback_is_told_even_when_the_hosts_clock_steps_before_the_next_i_vop() -> None:
+    camera = Camera(gop=255, clock=stands_still)
+    seen = list(record(camera, 60, host=Host(low_water=False, steps=[(7.0, HOUR)])))
+    assert [reason for _, reason in runs(seen)] == ["connected", "clock-step", "time-fallback"]
+
+
 # Whatever comes.
 
 vols = st.builds(Vol, st.just(b""), st.just(640), st.just(480), st.integers(1, 65_535), st.integers(0, 65_535))
