@@ -1,12 +1,11 @@
 import asyncio
 import socket
-from collections.abc import Callable
 
 import pytest
 
 from nvr.camera.errors import CannotConnect, LinkError, LinkLost, LinkStalled, LoginRefused, Retry
 from nvr.camera.link import Address, Link, translated
-from tests.camera.wire import LOOPS, peer, run, saying
+from tests.camera.wire import LOOPS, peer, run, saying, until
 
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
 
@@ -286,9 +285,3 @@ def test_foreign_errors_become_the_most_special_kind_named_for_them(loop: str) -
             raise KeyError
 
     run(loop, story())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Waits for what must come about; the story's own deadline bounds it."""
-    while not condition():  # noqa: ASYNC110 - the kernel sets no events
-        await asyncio.sleep(0.005)

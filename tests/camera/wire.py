@@ -46,18 +46,24 @@ def run(loop: str, story: Coroutine[Any, Any, None]) -> None:
 @asynccontextmanager
 async def peer(talk: Talk) -> AsyncIterator[tuple[str, int]]:
     """The address of a server that has this talk with everybody who connects, then closes."""
+    talks: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.add(asyncio.current_task())
         try:
             await talk(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the link has had enough
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the link has had enough, or the story is over
         finally:
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[:2]
+        for task in talks:
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*filter(None, talks))
 
 
 def saying(*pieces: bytes, then: str = "close", pause_s: float = 0.0) -> Talk:
@@ -76,6 +82,12 @@ def saying(*pieces: bytes, then: str = "close", pause_s: float = 0.0) -> Talk:
             writer.transport.abort()
 
     return talk
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for what must come about; the story's own deadline bounds it."""
+    while not condition():  # noqa: ASYNC110 - nobody is told when the kernel or a timer has done it
+        await asyncio.sleep(0.005)
 
 
 @cache
