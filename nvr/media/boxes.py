@@ -29,7 +29,7 @@ from nvr.media.mpeg4 import find_vol
 _FRONT_FREES: Final = struct.pack(">I4sI4s", 8, b"free", 40, b"free")
 _ITEMS: Final = {b"\xa9nam": "title", b"\xa9cmt": "comment", b"\xa9too": "encoder"}
 _MAX_INDEX: Final = 64 << 20  # a moov of a day at 30 pictures a second takes 10 MB
-_MAX_SAMPLES: Final = 10_000_000
+_MAX_SAMPLES: Final = 3_000_000  # a day at 30 pictures a second
 _EPOCH_1904_S: Final = 2_082_844_800  # mvhd counts from 1904-01-01 (6.2.2)
 
 
@@ -159,6 +159,9 @@ class _File:
     def __enter__(self) -> "_File":
         self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         self.size = os.fstat(self._fd).st_size
+        self.most_samples = min(
+            self.size, _MAX_SAMPLES
+        )  # a table may claim any number, a picture takes a byte at least
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -304,7 +307,7 @@ def _good_bytes(file: _File, layout: _Layout) -> int:
     if layout.first is None or layout.first_mdat is None:
         return good_bytes
     with suppress(NotDecodable):
-        track = _video_track(_children(file.read(layout.first)))
+        track = _video_track(_children(file.read(layout.first)), file.most_samples)
         if not track.samples or not _begin_with_something(file, track.samples):
             return good_bytes
         good_bytes = layout.first_mdat.end
@@ -351,7 +354,7 @@ def _movie_from(file: _File, layout: _Layout, *, whole: bool) -> Movie:
     if moov is None:
         raise NotDecodable("a file without a whole moov")
     boxes = _children(file.read(moov))
-    track = _video_track(boxes)
+    track = _video_track(boxes, file.most_samples)
     pictures = track.samples
     if not whole:
         if layout.front is not None and layout.first_mdat is None:
@@ -411,17 +414,17 @@ def _need(boxes: _Children, *path: bytes) -> bytes:
     return payload
 
 
-def _video_track(moov: _Children) -> _Track:
+def _video_track(moov: _Children, most_samples: int) -> _Track:
     for kind, payload in moov:
         if kind == b"trak":
             trak = _children(payload)
             if _need(trak, b"mdia", b"hdlr")[8:12] == b"vide":
                 with _translated("the video track"):
-                    return _read_track(trak, moov)
+                    return _read_track(trak, moov, most_samples)
     raise NotDecodable("a file without a video track")
 
 
-def _read_track(trak: _Children, moov: _Children) -> _Track:
+def _read_track(trak: _Children, moov: _Children, most_samples: int) -> _Track:
     tkhd = _need(trak, b"tkhd")
     (number,) = struct.unpack_from(">I", tkhd, 20 if tkhd[0] == 1 else 12)
     mdhd = _need(trak, b"mdia", b"mdhd")
@@ -433,7 +436,7 @@ def _read_track(trak: _Children, moov: _Children) -> _Track:
     width, height = struct.unpack_from(">HH", entry, 32)
     (length,) = struct.unpack_from(">I", entry)
     configuration = _configuration(_need(_children(entry[86:length]), b"esds"))
-    track = _Track(number, width, height, Fraction(1, timescale), configuration, _table_samples(tables))
+    track = _Track(number, width, height, Fraction(1, timescale), configuration, _table_samples(tables, most_samples))
     for kind, payload in _children(_find(moov, b"mvex") or b""):
         if kind == b"trex" and struct.unpack_from(">I", payload, 4) == (number,):
             track.defaults = struct.unpack_from(">III", payload, 12)
@@ -465,10 +468,10 @@ def _descriptor(data: bytes, at: int) -> tuple[int, int, int]:
     raise NotDecodable("a descriptor whose length does not end")
 
 
-def _table_samples(tables: _Children) -> list[Sample]:
+def _table_samples(tables: _Children, most_samples: int) -> list[Sample]:
     """The samples by stsz, stts, stss, stsc and stco or co64 (8.6, 8.7)."""
     constant, count = struct.unpack_from(">II", _need(tables, b"stsz"), 4)
-    if count > _MAX_SAMPLES:
+    if count > most_samples:
         raise NotDecodable(f"a track of {count} pictures")
     if count == 0:
         return []
@@ -518,11 +521,11 @@ def _fragment_samples(file: _File, moof: Box, track: _Track, tick: int) -> list[
         for kind, payload in _children(file.read(moof)):
             traf = _children(payload) if kind == b"traf" else []
             if traf and struct.unpack_from(">I", _need(traf, b"tfhd"), 4) == (track.number,):
-                pictures += _traf_samples(traf, moof, track, tick)
+                pictures += _traf_samples(traf, moof, track, tick, file.most_samples)
     return pictures
 
 
-def _traf_samples(traf: _Children, moof: Box, track: _Track, tick: int) -> list[Sample]:
+def _traf_samples(traf: _Children, moof: Box, track: _Track, tick: int, most_samples: int) -> list[Sample]:
     tfhd = _need(traf, b"tfhd")
     base, defaults = _fragment_defaults(tfhd, moof.offset, track.defaults)
     tfdt = _find(traf, b"tfdt")
@@ -535,7 +538,7 @@ def _traf_samples(traf: _Children, moof: Box, track: _Track, tick: int) -> list[
             continue
         if int.from_bytes(trun[1:4], "big") & 1:
             at = base + struct.unpack_from(">i", trun, 8)[0]
-        for duration, size, flags in _run(trun, defaults):
+        for duration, size, flags in _run(trun, defaults, most_samples):
             pictures.append(Sample(at, size, tick, duration, not flags & 0x10000))
             at += size
             tick += duration
@@ -558,7 +561,7 @@ def _fragment_defaults(tfhd: bytes, base: int, defaults: tuple[int, int, int]) -
     return base, (given[0], given[1], given[2])
 
 
-def _run(trun: bytes, defaults: tuple[int, int, int]) -> Iterator[tuple[int, int, int]]:
+def _run(trun: bytes, defaults: tuple[int, int, int], most_samples: int) -> Iterator[tuple[int, int, int]]:
     """Duration, size and flags of each sample of a run (8.8.8)."""
     flags = int.from_bytes(trun[1:4], "big")
     (count,) = struct.unpack_from(">I", trun, 4)
@@ -569,7 +572,7 @@ def _run(trun: bytes, defaults: tuple[int, int, int]) -> Iterator[tuple[int, int
         at += 4
     present = [number for number, bit in enumerate((0x100, 0x200, 0x400)) if flags & bit]
     width = len(present) + (1 if flags & 0x800 else 0)
-    if count > _MAX_SAMPLES or at + count * width * 4 > len(trun):
+    if count > most_samples or at + count * width * 4 > len(trun):
         raise NotDecodable(f"a fragment of {count} pictures cut short")
     fields = struct.unpack_from(f">{count * width}I", trun, at)
     for n in range(count):

@@ -7,7 +7,7 @@ fragment. Closing it appends one index of everything and turns the front into an
 import struct
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import av
 
@@ -51,6 +51,7 @@ class Mp4File:
         self._vol = vol
         self._time_base = time_base
         self._first_tick: int | None = None
+        self._last_tick = 0
         self._pipe = _Pipe(file)
         # PyAV refuses nothing it does not know: the names are checked by the tests, which read the files back.
         options = {
@@ -76,6 +77,9 @@ class Mp4File:
         begins = self._first_tick is None
         if begins:
             data = self._begin(data, ticks, key)
+        elif ticks <= self._last_tick:
+            raise NotDecodable("a picture whose time does not rise")  # some muxers refuse it, this one loses it
+        self._last_tick = ticks
         packet = av.Packet(data)  # without a copy: fine for muxing, never for decoding (no padding behind it)
         packet.stream = self._video
         packet.time_base = self._time_base
@@ -120,7 +124,7 @@ class Mp4File:
         """Lets go without writing another byte; the file stays as after a crash. Harmless when repeated."""
         self._pipe.closed = True
 
-    def _mux(self, packet: "av.Packet") -> None:
+    def _mux(self, packet: "av.Packet[Any]") -> None:
         try:
             self._output.mux_one(packet)
         except av.FFmpegError as trouble:

@@ -138,7 +138,7 @@ class RecordingDisk(Disk):
         return number
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recording_disk() -> Callable[[], RecordingDisk]:
     return RecordingDisk
 
