@@ -48,7 +48,7 @@ def test_a_part_is_never_begun_over_a_file(house: House) -> None:
         house.begin(7, 0, NOW)
 
 
-def test_a_sealed_file_is_never_replaced(house: House, promises_hold: Callable[[House], None]) -> None:
+def test_a_sealed_file_is_never_replaced(house: House, promises_hold: Callable[..., None]) -> None:
     house.begin_run(7, NOW)
     part = house.begin(7, 0, NOW)
     house.path_of(NAME).write_bytes(b"older footage")
@@ -112,7 +112,7 @@ TROUBLES = [("EIO", False), ("EIO", True), ("ENOSPC", False), ("ENOSPC", True), 
 
 @pytest.mark.parametrize(("how", "sticky"), TROUBLES)
 def test_whatever_call_fails_promises_hold_and_the_next_start_brings_the_footage_back(
-    how: str, sticky: bool, tmp_path: Path, open_house: Open, promises_hold: Callable[[House], None]
+    how: str, sticky: bool, tmp_path: Path, open_house: Open, promises_hold: Callable[..., None]
 ) -> None:
     calls, at = 1_000, 0
     while (at := at + 1) <= calls:
@@ -121,7 +121,7 @@ def test_whatever_call_fails_promises_hold_and_the_next_start_brings_the_footage
         with open_house(disk, base) as house:
             with suppress(Killed):
                 house.record(7, 0, NOW)
-            promises_hold(house)
+            promises_hold(house, sealed_too=disk.dead)
             assert disk.unlinked == [], "an error path deleted footage"
             on_disk = _frames_on_disk(house)
             calls = min(calls, len(disk.calls)) if not disk.failed else calls
