@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nvr import config
-from nvr.cli.archive import FIRST_US, LAST_US, known_camera, live_of, path_of, segments
+from nvr.cli.archive import FIRST_US, LAST_US, LiveSegment, known_camera, live_of, path_of, segments
 from nvr.cli.errors import WrongUseError
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json_list, print_table, size_text
 from nvr.cli.times import duration_text, iso_utc, local_text, read_moment
@@ -66,10 +66,10 @@ def coverage_(
     """
     settings = config.load(config.find(config_file))
     now_us = HostClock().utc_us()
+    start_us, end_us = _asked(begin, end, until_us=now_us)
     live = live_of(settings, camera)
     reader = open_reader(settings.data_dir)
     known = known_camera(reader, settings, camera)
-    start_us, end_us = _asked(begin, end, until_us=now_us)
     if begin is None:
         start_us = UtcMicros(known.configured_at_us)
     spans = _covered(reader, known, start_us, min(end_us, now_us), live)

@@ -18,14 +18,17 @@ def main() -> None:
 
 
 def answer(arguments: Sequence[str]) -> int:
-    """Run one command. Never raises but for SystemExit's sake; answers the exit code."""
-    words = [word for word in arguments if word != "--debug"]
+    """Run one command; its exit code. Nothing but SystemExit comes out."""
     try:
-        return _command(words)
+        return _command([word for word in arguments if word != "--debug" or _is_daemon(arguments)])
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last door: a person gets a sentence, never a traceback
-        return _explained(error, debug=len(words) < len(arguments))
+        return _explained(error, debug="--debug" in arguments, daemon=_is_daemon(arguments))
+
+
+def _is_daemon(arguments: Sequence[str]) -> bool:
+    return arguments[:1] == ["run"]
 
 
 def _command(words: list[str]) -> int:
@@ -45,7 +48,7 @@ def _command(words: list[str]) -> int:
             return shell(words)
 
 
-def _explained(error: Exception, *, debug: bool) -> int:
+def _explained(error: Exception, *, debug: bool, daemon: bool) -> int:
     from nvr.cli.errors import NotWellError, WrongUseError
     from nvr.config import ConfigError
 
@@ -53,21 +56,23 @@ def _explained(error: Exception, *, debug: bool) -> int:
         traceback.print_exception(error)
     if isinstance(error, ConfigError):
         return _said([error, *error.others], EXIT_WRONG_USE)
-    if isinstance(error, WrongUseError):
+    if isinstance(error, WrongUseError) or _is_of(error, "nvr.web.listening"):
         return _said([error], EXIT_WRONG_USE)
-    if isinstance(error, NotWellError) or _is_of_the_store(error):
+    if isinstance(error, NotWellError) or _is_of(error, "nvr.store.errors"):
         return _said([error], EXIT_NOT_WELL)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return _said([f"{where}{error.strerror.lower()}"], EXIT_NOT_WELL)
+    if daemon and not debug:
+        traceback.print_exception(error)  # into the journal: nobody can ask the same of a daemon again
     told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    hint = "" if debug else "; the same command with --debug shows where"
+    hint = "" if debug or daemon else "; the same command with --debug shows where"
     return _said([f"this is a bug in nvr ({told[:300]}){hint}"], EXIT_NOT_WELL)
 
 
-def _is_of_the_store(error: Exception) -> bool:
-    """Told by name of its module: whoever never touched the index need not load it to say so."""
-    return type(error).__module__ == "nvr.store.errors"
+def _is_of(error: Exception, module: str) -> bool:
+    """Told by name: a command that never loaded that module need not load it to say so."""
+    return type(error).__module__ == module
 
 
 def _said(sentences: Sequence[object], code: int) -> int:

@@ -61,10 +61,12 @@ def build(
     service: Service, allowed: frozenset[Permission] = EVERYTHING, routes: tuple[Path, ...] = ROUTES
 ) -> Starlette:
     """The API over this service, for callers who are allowed that much."""
-    return Starlette(
+    app = Starlette(
         routes=[Route(path.path, _endpoint(path, service, allowed), methods=[path.method]) for path in routes],
         exception_handlers={HTTPException: _http_error},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _endpoint(path: Path, service: Service, allowed: frozenset[Permission]) -> Callable[[Request], Awaitable[Response]]:

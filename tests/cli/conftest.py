@@ -1,0 +1,242 @@
+"""A real archive to ask about: real index, real MP4, and where asked for a real socket that answers like a daemon."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from nvr.cli.main import answer
+from nvr.media.durable import Disk, DurableFile
+from nvr.media.frame import Unit
+from nvr.media.mp4 import Mp4File
+from nvr.media.splitter import UnitSplitter
+from nvr.store import lock, schema
+from nvr.store.index import Index
+from nvr.store.ledger import PutSpan
+from nvr.store.names import segment_path
+from nvr.store.rows import Run, SegmentRow, SegmentState, Span, SpanKind
+from nvr.units import US
+from nvr.web.address import SOCKET_NAME
+from nvr.web.app import build
+from nvr.web.listening import serve
+
+NOON_US = 1_763_899_200 * US
+"""2025-11-23T12:00:00Z: a Sunday without anything to do with clocks."""
+FPS = 10
+_TICKS = 90_000
+
+
+@lru_cache(maxsize=4)
+def pictures(frames: int, width: int = 64, height: int = 48) -> tuple[Unit, ...]:
+    """A real encoder's stream at 10 pictures a second, a key picture every second."""
+    encoder = av.CodecContext.create("mpeg4", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.time_base = Fraction(1, FPS)
+    encoder.gop_size, encoder.max_b_frames, encoder.thread_count = FPS, 0, 1
+    encoder.options = {"sc_threshold": "1000000000", "flags": "+bitexact"}
+    splitter = UnitSplitter()
+    made: list[Unit] = []
+    for number in range(frames):
+        picture = av.VideoFrame(width, height, "yuv420p")
+        for plane in picture.planes:
+            plane.update(bytes((5 * number + 3 * at) & 255 for at in range(plane.line_size)) * plane.height)
+        picture.pts, picture.time_base = number, Fraction(1, FPS)
+        for packet in encoder.encode(picture):
+            made += splitter.feed(bytes(packet), None, True)
+    for packet in encoder.encode(None):
+        made += splitter.feed(bytes(packet), None, True)
+    assert len(made) == frames
+    return tuple(made)
+
+
+@dataclass
+class Daemon:
+    """What the daemon is to answer; the socket, the app and the lock are the real ones."""
+
+    status_is: dict[str, Any] = field(default_factory=lambda: {"version": "1", "cameras": [], "volumes": []})
+    live_is: dict[str, Any] = field(default_factory=dict)
+    trouble: Exception | None = None
+
+    def status(self) -> dict[str, Any]:
+        if self.trouble is not None:
+            raise self.trouble
+        return self.status_is
+
+    def live(self) -> dict[str, Any]:
+        return self.live_is
+
+
+class Site:
+    """A configuration, its data directory and its volume."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.footage = folder / "footage"
+        self.config = folder / "config.toml"
+        self.data_dir.mkdir()
+        self.footage.mkdir()
+        self.config.write_text(
+            '[[volume]]\nname = "main"\npath = "footage"\nkeep_free = 0\n'
+            '[camera.gate]\nhost = "127.0.0.1"\n[camera.door]\nhost = "127.0.0.1"\nrecord = "off"\n'
+        )
+        text = self.config.read_text()
+        self.config.write_text(f'data_dir = "data"\n{text}')
+        schema.prepare(self.data_dir / schema.INDEX_NAME)
+
+    @contextmanager
+    def index(self) -> Iterator["Filling"]:
+        """Fill the index as a daemon would."""
+        index = Index(self.data_dir / schema.INDEX_NAME)
+        try:
+            yield Filling(self, index)
+        finally:
+            assert index.close(10)
+
+    @contextmanager
+    def daemon(self) -> Iterator[Daemon]:
+        """A socket that answers, under the data directory's lock."""
+        daemon, ready = Daemon(), threading.Event()
+        held = lock.hold(self.data_dir)
+        loop = asyncio.new_event_loop()
+        over = asyncio.Event()
+
+        async def main() -> None:
+            async with await serve(build(daemon), unix=self.data_dir / SOCKET_NAME):
+                ready.set()
+                await over.wait()
+
+        thread = threading.Thread(target=lambda: loop.run_until_complete(main()), daemon=True)
+        thread.start()
+        try:
+            assert ready.wait(10)
+            yield daemon
+        finally:
+            loop.call_soon_threadsafe(over.set)
+            thread.join(10)
+            loop.close()
+            held.release()
+
+
+class Filling:
+    """An index being filled."""
+
+    def __init__(self, site: Site, index: Index) -> None:
+        self.site = site
+        self.index = index
+        index.name_archive("2f4a4d6e-1111-4222-8333-444455556666").result()
+        self.camera_id = index.add_camera("gate", NOON_US).result()
+        self.volume_id = index.add_volume("main", "2f4a4d6e-1111-4222-8333-444455556667").result()
+        self.number = 0
+
+    def run(self, start_us: int, *, ended_us: int | None = None) -> int:
+        """Begin (and end) a run."""
+        number = self.index.next_run(start_us)
+        run = Run(number, self.camera_id, "gate", start_us, "connected", 0, "stream", start_us)
+        self.index.begin_run(run).result()
+        if ended_us is not None:
+            self.index.end_run(number, ended_us, "shutdown").result()
+        return number
+
+    def segment(
+        self,
+        run: int,
+        seq: int,
+        start_us: int,
+        frames: int = 50,
+        *,
+        width: int = 64,
+        height: int = 48,
+        recovered: bool = False,
+        state: SegmentState = SegmentState.OK,
+        entered: bool = True,
+    ) -> Path:
+        """Write a file of `frames` pictures, a tenth of a second each, and enter it (or leave it growing)."""
+        name = segment_path("gate", start_us, run, seq)
+        path = self.site.footage / (name if entered else f"{name}.part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = pictures(frames, width, height)
+        file = DurableFile.create(path, Disk())
+        mp4 = Mp4File(file, made[0].vol, Fraction(1, _TICKS), {"title": "gate"}, fragment_us=US)
+        for at, unit in enumerate(made):
+            mp4.add(unit.data, at * _TICKS // FPS, _TICKS // FPS, unit.key)
+        if entered:
+            mp4.close()
+        else:
+            mp4.abandon()
+        file.close()
+        duration_us = frames * US // FPS
+        if entered:
+            self.index.add_segment(
+                SegmentRow(
+                    self.camera_id,
+                    run,
+                    seq,
+                    self.volume_id,
+                    start_us,
+                    start_us + duration_us,
+                    frames,
+                    path.stat().st_size,
+                    Fraction(1, _TICKS),
+                    0,
+                    frames * _TICKS // FPS,
+                    recovered,
+                    state,
+                )
+            ).result()
+        return path
+
+    def gap(self, reason: str, start_us: int, end_us: int | None, kind: SpanKind = SpanKind.GAP) -> None:
+        self.index.put_spans(self.camera_id, [PutSpan(Span(kind, reason, start_us, end_us))]).result()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+@dataclass
+class Said:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def nvr(site: Site, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Run a command in this process with this site's configuration."""
+
+    def run(*words: object) -> Said:
+        capsys.readouterr()
+        code = answer([*map(str, words), "--config", str(site.config)])
+        out, err = capsys.readouterr()
+        return Said(code, out, err)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is UTC unless a test says otherwise."""
+    import time
+
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()

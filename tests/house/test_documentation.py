@@ -1,0 +1,118 @@
+"""What a user may type, set or scrape is written down: keys in the example, commands in help, metrics on their page."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from nvr.cli.shell import app
+from nvr.config import Camera, Config, MetricsListen, Recording, Volume, load
+from nvr.metrics import HELP
+
+HOME = Path(__file__).parents[2]
+EXAMPLE = HOME / "config.example.toml"
+
+
+def _commands() -> Iterator[list[str]]:
+    """Every command a user can type, as words."""
+    root = typer.main.get_command(app)
+    waiting: list[tuple[list[str], object]] = [([], root)]
+    while waiting:
+        words, command = waiting.pop()
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield words
+        else:
+            waiting += [([*words, name], one) for name, one in inner.items()]
+
+
+COMMANDS = sorted(_commands())
+
+
+def test_the_example_configuration_is_right_as_it_stands() -> None:
+    assert list(load(EXAMPLE).cameras) == ["gate"]
+
+
+def test_the_example_is_right_with_every_comment_that_holds_a_key_made_a_key(tmp_path: Path) -> None:
+    text = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
+    # Two ways to give one password stand side by side there.
+    text = re.sub(r"^password = .*$", "", text, flags=re.MULTILINE)
+    (tmp_path / "config.toml").write_text(text)
+    gate = load(tmp_path / "config.toml").cameras["gate"]
+    assert (gate.user, gate.volume) == ("admin", "main")
+    assert gate.password_file == tmp_path / "gate.password"
+
+
+@pytest.mark.parametrize(
+    ("table", "header"),
+    [
+        (Config, ""),
+        (Volume, "[[volume]]"),
+        (Recording, "[recording]"),
+        (MetricsListen, "[metrics]"),
+        (Camera, "[camera.gate]"),
+    ],
+)
+def test_every_key_is_in_the_example_with_a_word_about_it(table: type, header: str) -> None:
+    text = EXAMPLE.read_text()
+    begin = text.index(f"\n{header}") if header else 0
+    end = re.compile(r"\n\[").search(text, begin + len(header) + 1)
+    section = text[begin : end.start() if end else len(text)]
+    for name, field in table.model_fields.items():  # type: ignore[attr-defined]
+        key = field.alias or name
+        if header == "" and key in ("volume", "recording", "metrics", "camera"):
+            assert re.search(rf"^\[+{key}[\].]", text, re.MULTILINE), key
+        else:
+            assert re.search(rf"^(# )?{key} = \S.* # \S", section, re.MULTILINE), f"{header} {key}"
+
+
+def test_what_the_example_shows_as_a_default_is_the_default() -> None:
+    shown = tomllib.loads(EXAMPLE.read_text())
+    told = load(EXAMPLE)
+    least = Config.model_validate({"volume": [{"name": "main", "path": "/x"}], "camera": {"gate": {"host": "h"}}})
+    assert told.data_dir == least.data_dir
+    assert told.recording == least.recording
+    assert told.metrics == least.metrics
+    assert told.volumes[0].keep_free == least.volumes[0].keep_free
+    for key in shown["camera"]["gate"].keys() - {"host"}:
+        assert getattr(told.cameras["gate"], key) == getattr(least.cameras["gate"], key), key
+
+
+def test_there_are_commands_to_look_at() -> None:
+    assert [
+        words for words in COMMANDS if words in (["config", "check"], ["footage", "export"], ["run"], ["status"])
+    ] == [["config", "check"], ["footage", "export"], ["run"], ["status"]]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_is_in_the_readme(words: list[str]) -> None:
+    assert f"nvr {' '.join(words)}" in (HOME / "README.md").read_text()
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(words: list[str]) -> None:
+    nvr = Path(sys.executable).parent / "nvr"
+    said = subprocess.run([nvr, *words, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.lower().startswith("usage: nvr")
+    assert len(said.stdout.splitlines()) > 4
+    if words not in (["demo"], ["simulate"]):
+        assert "--config" in said.stdout
+    if words not in (["demo"], ["simulate"], ["run"]):
+        assert "--json" in said.stdout
+
+
+def test_every_metric_is_on_its_page_and_the_page_names_no_other() -> None:
+    text = (HOME / "docs/metrics.md").read_text()
+    assert set(re.findall(r"\bnvr_\w+", text)) == set(HELP)
+
+
+def test_the_readme_leads_to_the_pages() -> None:
+    readme = (HOME / "README.md").read_text()
+    assert "config.example.toml" in readme
+    assert "docs/metrics.md" in readme
