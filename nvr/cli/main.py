@@ -4,7 +4,6 @@ The daemon's process comes through here as well, so nothing heavy is imported be
 """
 
 import sys
-import traceback
 from collections.abc import Sequence
 
 EXIT_NOT_WELL = 1
@@ -49,6 +48,8 @@ def _command(words: list[str]) -> int:
 
 
 def _explained(error: Exception, *, debug: bool, daemon: bool) -> int:
+    import traceback
+
     from nvr.cli.errors import NotWellError, WrongUseError
     from nvr.config import ConfigError
 

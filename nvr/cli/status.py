@@ -23,7 +23,7 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
     """Is every camera recording, and how full are the disks.
 
     Also since when, how far back the footage goes, and why where all is not well.
-    Exit code 1 where a camera that should be recorded is not, or no daemon runs.
+    Exit code 1 where a camera that should be recorded is not, a volume takes no footage, or no daemon runs.
     """
     settings = config.load(config.find(config_file))
     told = ask(settings.data_dir, "/api/v1/status")
@@ -35,8 +35,13 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
         print_json(told)
     else:
         _tell(told)
-    if not running or any(camera["state"] not in _FINE for camera in told["cameras"]):
+    if not (running and _all_well(told)):
         raise typer.Exit(1)
+
+
+def _all_well(told: dict[str, Any]) -> bool:
+    cameras = all(camera["state"] in _FINE for camera in told["cameras"])
+    return cameras and not any(volume.get("reason") for volume in told["volumes"])
 
 
 def _from_the_index(settings: config.Config) -> dict[str, Any]:
@@ -125,7 +130,7 @@ def _tell(told: dict[str, Any]) -> None:
     if not rows:
         typer.echo("no camera is configured")
     typer.echo()
-    print_table(("volume", "path", "footage", "free", "size", "goes back to"), _volume_rows(told["volumes"]))
+    print_table(("volume", "path", "footage", "free", "size", "goes back to", "why"), _volume_rows(told["volumes"]))
 
 
 def _camera_rows(cameras: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
@@ -146,7 +151,8 @@ def _volume_rows(volumes: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     for volume in volumes:
         sizes = (volume.get(key) for key in ("footage_bytes", "free_bytes", "size_bytes"))
         footage, free, size = ("-" if size is None else size_text(size) for size in sizes)
-        yield volume["name"], volume["path"], footage, free, size, _moment(volume.get("oldest"))
+        why = volume.get("reason") or ""
+        yield volume["name"], volume["path"], footage, free, size, _moment(volume.get("oldest")), why
 
 
 def _moment(iso: str | None) -> str:

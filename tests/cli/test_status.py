@@ -55,6 +55,15 @@ def test_a_camera_that_is_not_well_makes_exit_code_1(nvr: Nvr, site: Site) -> No
             assert nvr("status", "--json").code == code, state
 
 
+def test_a_volume_that_takes_no_footage_makes_exit_code_1_and_is_explained(nvr: Nvr, site: Site) -> None:
+    with site.daemon() as daemon:
+        refused = {**VOLUME, "state": "disk-full", "reason": "less than 5 GB are free"}
+        daemon.status_is = {"version": "1", "cameras": [camera("recording")], "volumes": [refused]}
+        said = nvr("status")
+        assert said.code == 1
+        assert said.out.splitlines()[-1].endswith("less than 5 GB are free")
+
+
 def test_without_a_daemon_the_index_the_configuration_and_the_disk_are_asked(nvr: Nvr, site: Site) -> None:
     with site.index() as filling:
         run = filling.run(NOON_US)
