@@ -58,12 +58,12 @@ class Reader:
         Otherwise each question finds out anew whether a daemon writes meanwhile (see `open_reader`).
         """
         self._path = index_path
-        self._kept: Engine | None = reader_engine(index_path, kept=True) if beside_daemon else None
+        self._beside = reader_engine(index_path, kept=beside_daemon)
+        self._still = None if beside_daemon else still_engine(index_path)
 
     def close(self) -> None:
         """Closes the connections that are kept; a daemon does so before it closes its index."""
-        if self._kept is not None:
-            self._kept.dispose()
+        self._beside.dispose()
 
     def check_schema(self) -> None:
         """Raises SchemaTooOld or SchemaTooNew where this program cannot read it, IndexDamaged where it is no index."""
@@ -254,15 +254,12 @@ class Reader:
 
     @contextmanager
     def _engine(self) -> Iterator[Engine]:
-        if self._kept is not None:
-            yield self._kept
+        if self._still is None:
+            yield self._beside
             return
         with daemon_kept_out(self._path.parent) as still:
             # A log left behind by a crash holds rows that an immutable connection would not see.
-            if still and not _has_log(self._path):
-                yield still_engine(self._path)
-            else:
-                yield reader_engine(self._path)
+            yield self._still if still and not _has_log(self._path) else self._beside
 
 
 def open_reader(data_dir: Path) -> Reader:

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -145,8 +146,9 @@ def _back_up(path: Path, version: int) -> Path:
 def _vacuum_into(path: Path, copy: Path) -> None:
     engine = reader_engine(path)
     try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("VACUUM INTO ?", (str(copy),))
+        # Not by SQLAlchemy's way: it begins a transaction, and VACUUM must be outside of any.
+        with closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("VACUUM INTO ?", (str(copy),))
     finally:
         engine.dispose()
 

@@ -7,6 +7,7 @@ Unless it is 0 the index is as before. The caller holds the data directory's loc
 """
 
 import sys
+import traceback
 from pathlib import Path
 
 from alembic import command
@@ -46,6 +47,10 @@ def main() -> int:
         upgrade(index_path, migrations)
     except DiskFull:
         return DISK_FULL_EXIT
+    except Exception as trouble:  # noqa: BLE001 - whatever a revision raises becomes one last line for the caller
+        traceback.print_exc()
+        sys.stderr.write(f"{type(trouble).__name__}: {str(trouble).partition(chr(10))[0]}\n")
+        return 1
     return 0
 
 

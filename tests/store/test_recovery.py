@@ -280,7 +280,7 @@ def _a_life_that_ended_badly(house: House) -> None:
     house.begin(7, 5, NOW + 10 * US).file.close()  # no picture
 
 
-@pytest.mark.parametrize(("how", "sticky"), [("killed", True), ("EIO", False), ("ENOSPC", True), ("short", False)])
+@pytest.mark.parametrize(("how", "sticky"), [("killed", True), ("EIO", False), ("ENOSPC", True)])
 def test_recovery_that_is_interrupted_at_any_call_is_finished_by_the_next(
     how: str, sticky: bool, tmp_path: Path, open_house: Open, promises_hold: Callable[..., None]
 ) -> None:
