@@ -20,11 +20,11 @@ _MAX_BOUNDARY: Final = 70  # RFC 2046, 5.1.1
 
 _MAX_SIZE_DIGITS: Final = len(str(MAX_PART))
 _LENGTH_DIGITS: Final = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([0-9]+)[ \t]*\r?\n", re.IGNORECASE)
-# The guide's own layout (2.1) behind the digits of Content-Length; any other is read line by line.
-_POSITION_LINES: Final = re.compile(
-    rb"\r\nX-Puls-Pan: ([0-9]{1,5})\r\nX-Puls-Tilt: ([0-9]{1,5})\r\nX-Posi-Zoom: ([0-9]{1,4})\r\n\r\n"
+# The guide's own layout (2.1) from the digits of Content-Length on; any other is read line by line.
+_SIZE_AND_POSITION: Final = re.compile(
+    rb"([0-9]{1,7})\r\nX-Puls-Pan: ([0-9]{1,5})\r\nX-Puls-Tilt: ([0-9]{1,5})\r\nX-Posi-Zoom: ([0-9]{1,4})\r\n\r\n"
 )
-_MAX_POSITION_LINES: Final = 64  # the longest match has 63 bytes
+_MAX_POSITION_LINES: Final = 64  # of which the longest match has 63 bytes behind the digits
 _MAX_PAN: Final = 35999  # this and the next two: guide 2.1
 _MAX_TILT: Final = 19000
 _MAX_ZOOM: Final = 9999
@@ -157,14 +157,21 @@ class StreamParser:
         end = len(data)
         while self._is_known and at < end and not self._carry:
             head = bytes(data[at : at + self._peek])
+            if head[:2] == b"\r\n":  # after a part; it ends a read as often as it begins one
+                at += 2
+                head = head[2:]
+                if at == end:
+                    break
             size_at = len(self._opening)
             size_end = head.find(self._ending, size_at)
             digits = head[size_at:size_end]
-            if size_end < 0 or not digits.isdigit() or not head.startswith(self._opening):
-                if self._follow_move(head):
-                    continue
-                break
-            body_at = at + size_end + len(self._ending)
+            if size_end >= 0 and digits.isdigit() and head.startswith(self._opening):
+                body_at = at + size_end + len(self._ending)
+            else:
+                digits, head_size = self._follow_move(head)
+                if not head_size:
+                    break
+                body_at = at + head_size
             body_end = body_at + _part_size(digits)
             if body_end > end:
                 return self._begin_part(data, body_at, body_end)
@@ -173,18 +180,20 @@ class StreamParser:
             at = body_end
         return self._take_part_head(data, at, events) if at < end else at
 
-    def _follow_move(self, head: bytes) -> bool:
-        """Whether `head` is the one before with other numbers in the guide's layout; the next is compared with it."""
-        opening = self._opening
-        match = _POSITION_LINES.search(head, len(opening), len(opening) + _MAX_SIZE_DIGITS + _MAX_POSITION_LINES)
-        if match is None or not head.startswith(opening) or not head[len(opening) : match.start()].isdigit():
-            return False
-        pan, tilt, zoom = map(int, match.groups())
-        if pan > _MAX_PAN or tilt > _MAX_TILT or zoom > _MAX_ZOOM:
-            return False
-        self._position = Position(pan, tilt, zoom)
-        self._ending = match[0]
-        return True
+    def _follow_move(self, head: bytes) -> tuple[bytes, int]:
+        """The digits of its Content-Length and its own size, where `head` is the one before with another position in
+        the guide's layout, with which the next is compared then; a size of 0 where it is not.
+        """
+        match = _SIZE_AND_POSITION.match(head, len(self._opening))
+        if match is None or not head.startswith(self._opening):
+            return b"", 0
+        digits, pan, tilt, zoom = match.groups()
+        position = Position(int(pan), int(tilt), int(zoom))
+        if position.pan > _MAX_PAN or position.tilt > _MAX_TILT or position.zoom > _MAX_ZOOM:
+            return b"", 0
+        self._position = position
+        self._ending = head[match.end(1) : match.end()]
+        return digits, match.end()
 
     def _take_part_head(self, data: bytes | memoryview, at: int, events: list[StreamHead | EsBytes]) -> int:
         """A delimiter and the headers behind it, of any look and over any number of calls."""
@@ -279,9 +288,9 @@ class StreamParser:
         match = _LENGTH_DIGITS.search(head)
         self._is_known = countless and match is not None and not _LENGTH_DIGITS.search(head, match.end() - 1)
         if self._is_known and match is not None:
-            self._opening = head[: match.start(1)]
+            self._opening = head[: match.start(1)].lstrip(b"\r\n")
             self._ending = head[match.end(1) :]
-            self._peek = len(self._opening) + _MAX_SIZE_DIGITS + max(len(self._ending), _MAX_POSITION_LINES)
+            self._peek = 2 + len(self._opening) + _MAX_SIZE_DIGITS + max(len(self._ending), _MAX_POSITION_LINES)
 
     def _take_body(self, data: bytes | memoryview, start: int, end: int, events: list[StreamHead | EsBytes]) -> int:
         if end > len(data):
