@@ -152,7 +152,9 @@ class VideoFeed:
         self._wait_for_tick(link)
 
     def _wait_for_tick(self, link: Link) -> None:
-        self._tick = asyncio.get_running_loop().call_later(self._patience.tick_s, self._on_tick, link)
+        # At the full tick, so that all cameras' feeds are looked after in one wake-up of the loop.
+        loop, tick_s = asyncio.get_running_loop(), self._patience.tick_s
+        self._tick = loop.call_at((loop.time() // tick_s + 1) * tick_s, self._on_tick, link)
 
     def _on_tick(self, link: Link) -> None:
         link.guarded(self._look_after, link)

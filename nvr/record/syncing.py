@@ -14,13 +14,16 @@ class SyncPlan:
     """One volume's syncing: each open file at most `sync_us` behind, by whichever way costs the disk less.
 
     fdatasync of a growing file is a journal commit and a device flush each; fifty cameras make 25 of them a second,
-    which an SSD does not notice and a spinning disk cannot do. One syncfs speaks for all files at once but makes
-    every camera of the volume wait for it. So files are synced one by one while that keeps the I/O thread less than
-    `_BUSY` of its time, else together; where even that takes longer than the interval, the interval is stretched.
+    which an SSD bears at half a millisecond of CPU each and a spinning disk cannot do. One syncfs speaks for all files
+    at once, but makes every camera of the volume wait for it, and for whatever else is written to that file system. So
+    few files are synced one by one while that keeps the I/O thread for less than `_BUSY` of its time, many together;
+    where even that takes longer than the interval, the interval is stretched.
     """
 
+    _MANY = 16
+    _FEW = 12  # well below, so that the plan does not swing between the two
     _BUSY = 0.25
-    _CALM = 0.10  # well below, so that the plan does not swing between the two
+    _CALM = 0.10
     _WEIGHT = 0.05  # of the newest sync in the mean: about twenty syncs of memory
 
     def __init__(self, sync_us: int) -> None:
@@ -59,8 +62,8 @@ class SyncPlan:
             self._mean_volume_us += (us - self._mean_volume_us) * self._WEIGHT
             self._mean_file_us *= 1 - self._WEIGHT / 10  # forget slowly, so that a disk that recovered is tried again
         busy = self._mean_file_us * self.open_files / self._wanted_us
-        if self.how is How.FILE and busy > self._BUSY and self.open_files > 1:
+        if self.how is How.FILE and self.open_files > 1 and (busy > self._BUSY or self.open_files >= self._MANY):
             self.how = How.VOLUME
-            self._mean_volume_us = float(us)
-        elif self.how is How.VOLUME and busy < self._CALM:
+            self._mean_volume_us = 0.0
+        elif self.how is How.VOLUME and busy < self._CALM and self.open_files <= self._FEW:
             self.how = How.FILE

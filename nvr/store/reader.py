@@ -8,6 +8,7 @@ index's log never grows behind a slow reader. Long lists are asked page by page 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -295,7 +296,7 @@ def _segment_of(row: Row[Any]) -> Segment:
             end_us=row.end_us,
             frames=row.frames,
             size_bytes=row.size_bytes,
-            time_base=Fraction(row.time_base_num, row.time_base_den),
+            time_base=_time_base(row.time_base_num, row.time_base_den),
             first_tick=row.first_tick,
             duration_ticks=row.duration_ticks,
             recovered=bool(row.recovered),
@@ -303,6 +304,11 @@ def _segment_of(row: Row[Any]) -> Segment:
             sha256=row.sha256,
         ),
     )
+
+
+@lru_cache(64)
+def _time_base(numerator: int, denominator: int) -> Fraction:
+    return Fraction(numerator, denominator)  # an archive has few, and making one takes longer than the rest of a row
 
 
 def _span_of(row: Row[Any]) -> Span:

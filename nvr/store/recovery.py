@@ -23,7 +23,7 @@ from nvr.store.archive import Archive
 from nvr.store.errors import DiskFull, VolumeMissing
 from nvr.store.index import Index
 from nvr.store.ledger import Ledger, SpanChange
-from nvr.store.names import PART, day_of, day_path, is_folder, parse_segment_name, segment_path
+from nvr.store.names import PART, day_of, day_path, is_folder, parse_segment_name, segment_name, segment_path
 from nvr.store.reader import KnownFile, Reader
 from nvr.store.rows import Run, SegmentRow, SegmentState
 from nvr.store.volumes import Volume, disk_trouble
@@ -151,7 +151,7 @@ class _Desk:
             return {}
         start_us = _start_of(day)
         return {
-            segment_path(row.folder, row.start_us, row.run, row.seq).rpartition("/")[2]: row
+            segment_name(row.start_us, row.run, row.seq): row
             for row in self._reader.known_files(self.camera_id, start_us, start_us + _DAY_US)
             if row.folder == self._folder and row.volume_id == self._place.volume_id
         }

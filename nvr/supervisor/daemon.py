@@ -26,7 +26,6 @@ from nvr.supervisor import wiring
 from nvr.supervisor.restart import Patience
 from nvr.supervisor.service import Answers
 from nvr.supervisor.unit import CameraUnit
-from nvr.units import US
 from nvr.web import app as api
 from nvr.web import metrics as metrics_page
 from nvr.web.listening import CannotListen, serve
@@ -99,8 +98,7 @@ class Daemon:
             gc.freeze()
             async with asyncio.TaskGroup() as group:
                 watches = [
-                    group.create_task(self._watch_volumes(), name="volumes"),
-                    group.create_task(self._watch_loop(), name="loop lag"),
+                    group.create_task(self._watch(), name="watch"),
                 ]
                 cameras = [group.create_task(self._keep(name), name=f"camera {name}") for name in self._units]
                 self._say_ready()
@@ -213,18 +211,21 @@ class Daemon:
 
     # ---- watches
 
-    async def _watch_volumes(self) -> None:
-        """Once a second each volume is looked at, on its own thread, unless the last look still hangs there."""
+    async def _watch(self) -> None:
+        """Once a second everything that nothing else wakes is looked at, in one wake-up of the loop."""
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(_WATCH_S)
-            for shelf in self._store.shelves.all:
-                if not shelf.looking:
-                    shelf.looking = shelf.put(0, shelf.look)
+            due_s = loop.time() // _WATCH_S * _WATCH_S + _WATCH_S
+            await asyncio.sleep(due_s - loop.time())
+            self._metrics.event_loop_lag.observe(max(0.0, loop.time() - due_s))
+            for unit in list(self._units.values()):
+                unit.tick()
+            self._look_at_volumes()
             self._metrics.index_queue_length = self._store.index.queue_length()
             self._metrics.index_wal_bytes = self._store.index.wal_bytes()
 
-    async def _watch_loop(self) -> None:
-        while True:
-            asked_us = self._clock.mono_us() + int(_WATCH_S * US)
-            await asyncio.sleep(_WATCH_S)
-            self._metrics.event_loop_lag.observe(max(0, self._clock.mono_us() - asked_us) / US)
+    def _look_at_volumes(self) -> None:
+        """Each volume on its own thread, unless the last look still hangs there."""
+        for shelf in self._store.shelves.all:
+            if not shelf.looking:
+                shelf.looking = shelf.put(0, shelf.look)

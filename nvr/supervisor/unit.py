@@ -23,7 +23,6 @@ from nvr.units import US, PanTiltZoom
 
 log = logging.getLogger(__name__)
 
-_TICK_S: Final = 1.0
 _RATE_TICKS: Final = 5  # rates over the last seconds: low-water wake-ups come four times a second
 _FRESH_US: Final = 5 * US  # no frame for longer is not recording, whatever the connection says
 
@@ -91,10 +90,7 @@ class CameraUnit:
             self.recorder.off("record-off")
             await self._stopping.wait()
             return
-        async with asyncio.TaskGroup() as group:
-            ticking = group.create_task(self._tick(), name=f"tick {self.recorder.camera.slug}")
-            await self._attempts()
-            ticking.cancel()
+        await self._attempts()
 
     def stop(self) -> None:
         """Takes what has arrived, then ends: `run` returns. Sealing what was recorded is the recorder's `close`."""
@@ -182,18 +178,19 @@ class CameraUnit:
         except TimeoutError:
             return
 
-    # ---- once a second
+    # ---- once a second, called by the daemon for all units in one wake-up
 
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_S)
-            self.recorder.tick()
-            if self._feed is not None:
-                self._counts.received_bytes = self._received_before + self._feed.bytes_received
-            self._rates.append((int(self._clock.mono_us()), self._counts.frames, self._counts.received_bytes))
-            self._counts.fps = self._measured()[0]
-            self._note_clock()
-            self._note_state()
+    def tick(self) -> None:
+        """Looks after what frames alone do not drive."""
+        self.recorder.tick()
+        if self._feed is not None:
+            self._counts.received_bytes = self._received_before + self._feed.bytes_received
+        self._rates.append((int(self._clock.mono_us()), self._counts.frames, self._counts.received_bytes))
+        self._counts.fps = self._measured()[0]
+        offset_us = self.recorder.camera_clock_offset_us
+        if offset_us is not None:
+            self._counts.clock_offset_s = offset_us / US
+        self._note_state()
 
     def _measured(self) -> tuple[float, float]:
         """Frames and bits a second, lately."""
@@ -202,11 +199,6 @@ class CameraUnit:
         (begun_us, frames, received), (now_us, frames_now, received_now) = self._rates[0], self._rates[-1]
         seconds = (now_us - begun_us) / US
         return (frames_now - frames) / seconds, (received_now - received) * 8 / seconds
-
-    def _note_clock(self) -> None:
-        offset_us = self.recorder.camera_clock_offset_us
-        if offset_us is not None:
-            self._counts.clock_offset_s = offset_us / US
 
     def _note_state(self) -> None:
         state = self._present_state()

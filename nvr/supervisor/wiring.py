@@ -137,11 +137,12 @@ def make_unit(
 
     `number` is its place in the configuration, which gives it its place on the grid of segments.
     """
-    camera_id = store.index.add_camera(slug, clock.utc_us()).result()
+    now_us = clock.utc_us()
+    camera_id = store.index.add_camera(slug, now_us).result()
     ledger = store.recovery.ledgers.setdefault(camera_id, Ledger(store.recovery.epoch))
     if ledger.open is None and not ledger.latest_us:
         # A camera that is new: until its first picture nvr has not begun.
-        store.index.put_spans(camera_id, ledger.gap(clock.utc_us(), recovery.STOPPED))
+        store.index.put_spans(camera_id, ledger.gap(now_us, recovery.STOPPED))
     segment_us = int(config.recording.segment_seconds * US)
     sync_us = int(config.recording.sync_seconds * US)
     counts = metrics.cameras.get(slug) or metrics.add_camera(slug)

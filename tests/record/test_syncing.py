@@ -18,19 +18,22 @@ def test_a_file_is_synced_at_the_hand_over_before_it_would_be_late():
     assert synced_at(SyncPlan(2 * US), every_us=US * 3 // 4, for_us=6 * US) == [1.5, 3, 4.5, 6]
 
 
-def test_a_quick_disk_syncs_file_by_file_and_keeps_the_interval():
+def test_a_quick_disk_syncs_few_files_one_by_one_and_many_together():
     plan = SyncPlan(2 * US)
-    plan.open_files = 50
+    plan.open_files = 15
     for _ in range(200):
         plan.took(1_000)
     assert (plan.how, plan.stretched) == (How.FILE, False)
+    plan.open_files = 16
+    plan.took(1_000)
+    assert (plan.how, plan.stretched) == (How.VOLUME, False)
 
 
-def test_a_slow_disk_with_many_files_syncs_them_together_and_comes_back_once_it_is_quick():
+def test_a_slow_disk_syncs_its_files_together_and_comes_back_once_it_is_quick():
     plan = SyncPlan(2 * US)
-    plan.open_files = 50
-    for _ in range(50):
-        plan.took(25_000)
+    plan.open_files = 10
+    for _ in range(100):
+        plan.took(90_000)
     assert plan.how is How.VOLUME
     for _ in range(2000):
         plan.took(3_000)
