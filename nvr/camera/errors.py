@@ -44,10 +44,11 @@ class CameraBusy(LinkError):
 
 
 class NotACamera(LinkError):
-    """Something answers at this address that does not speak as a camera of this family."""
+    """Something answers at this address that does not speak as a camera of this family: another device, or one that
+    is still starting.
+    """
 
     reason = "camera-refused"
-    retry = Retry.LATER
 
 
 class LinkStalled(LinkError):

@@ -130,7 +130,7 @@ def test_an_answer_without_video_says_what_it_was(loop: str, says: bytes, kind: 
     assert attempt.frames == []
     refused = {CameraBusy, LoginRefused, NotACamera}
     assert trouble.reason == ("camera-refused" if kind in refused else "stream-broken")
-    assert trouble.retry is (Retry.LATER if kind in {LoginRefused, NotACamera} else Retry.SOON)
+    assert trouble.retry is (Retry.LATER if kind is LoginRefused else Retry.SOON)
 
 
 @pytest.mark.parametrize(
