@@ -9,7 +9,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import islice, takewhile
@@ -96,27 +96,45 @@ def recover_files(index: Index, reader: Reader, archive: Archive, place: Place, 
     Answers the earliest start of what was put into the index, by camera.
     """
     began: dict[int, int] = {}
-    for folder in _camera_folders(place.volume):
-        desk = _Desk(index, reader, archive, place, report, folder)
-        try:
+    garbage = {row.path for row in reader.garbage() if row.volume == place.volume.name}
+    folders: list[str] = []
+    with _postponed(report, place.volume.path):
+        folders = _camera_folders(place.volume)
+    for folder in folders:
+        desk = _Desk(index, reader, archive, place, report, folder, garbage)
+        with _postponed(report, place.volume.path / folder):
             for day in _days_to_look_at(reader, place.volume.path / folder, desk.camera_id):
                 desk.settle_day(day)
-        except OSError as trouble:
-            report.segments["postponed"] += 1
-            log.warning(
-                "folder not recovered",
-                extra={"action": "recovery-postponed", "volume": place.volume.name, "reason": str(trouble)},
-            )
         if desk.camera_id is not None and desk.began_us is not None:
             began[desk.camera_id] = desk.began_us
     return began
+
+
+@contextmanager
+def _postponed(report: Recovery, folder: Path) -> Iterator[None]:
+    """A folder that cannot be read or synced keeps no other from being recovered, and no daemon from starting."""
+    try:
+        yield
+    except OSError as trouble:
+        report.segments["postponed"] += 1
+        log.warning(
+            "folder not recovered",
+            extra={"action": "recovery-postponed", "path": str(folder), "reason": str(trouble)},
+        )
 
 
 class _Desk:
     """One camera's folder on one volume."""
 
     def __init__(
-        self, index: Index, reader: Reader, archive: Archive, place: Place, report: Recovery, folder: str
+        self,
+        index: Index,
+        reader: Reader,
+        archive: Archive,
+        place: Place,
+        report: Recovery,
+        folder: str,
+        garbage: set[str],
     ) -> None:
         self.camera_id = reader.camera_of_folder(folder)
         self.began_us: int | None = None
@@ -128,7 +146,7 @@ class _Desk:
         self._place = place
         self._report = report
         self._folder = folder
-        self._garbage = {row.path for row in reader.garbage() if row.volume == place.volume.name}
+        self._garbage = garbage
 
     def settle_day(self, day: date) -> None:
         """Settles each file and each row of a day. Raises OSError where the folder cannot be read or synced."""

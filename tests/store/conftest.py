@@ -103,6 +103,7 @@ def promises_hold() -> Callable[..., None]:
                 assert (said.run, said.seq, said.frames) == (segment.row.run, segment.row.seq, segment.row.frames)
                 assert (said.start_us, said.end_us) == (segment.row.start_us, segment.row.end_us)
                 assert len(boxes.samples(path)) == segment.row.frames
+                assert said.recovered == segment.row.recovered
                 assert boxes.examine(path).sealed or said.recovered
         condemned = {row.path for row in house.reader.garbage()}
         for name in house.files():

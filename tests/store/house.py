@@ -141,6 +141,7 @@ class House:
             time_base=said.time_base,
             first_tick=said.first_tick,
             duration_ticks=said.duration_ticks,
+            recovered=said.recovered,
             state=sealed.state,
         )
 

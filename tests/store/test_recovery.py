@@ -266,6 +266,15 @@ def test_a_camera_that_never_recorded_has_nothing_to_account_for(house: House) -
 # ---- trouble during recovery
 
 
+def test_a_volume_that_cannot_be_read_keeps_no_daemon_from_starting(house: House) -> None:
+    house.record(7, 0, NOW)
+    house.volume.path.rename(house.base / "elsewhere")
+    report = house.recover()
+    assert report.segments == {"postponed": 1}
+    assert report.ledgers[house.camera_id].open is not None
+    assert house.segments()[0].row.state is SegmentState.OK, "what cannot be seen is not called missing"
+
+
 def _a_life_that_ended_badly(house: House) -> None:
     house.record(7, 0, NOW)
     house.record(7, 1, NOW + 2 * US)
