@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _RETRY_US = 2 * US  # after a disk's trouble: well within "records again in 10 s", and no storm of new files
 _LONGEST_US = 2 * US  # a frame counts for its interval, at most this or three usual intervals
 _HAND_OVER_US = US  # what a crash may lose in memory on top of the open fragment
+_STEP_TOLD_US = 3 * US  # the daemon looks for steps once a second; by then the stream may have told
 _CLOCK_SOURCES = {"connected": "stream", "time-fallback": "arrival"}
 """Reasons for a new run that say where its media time comes from."""
 _SHORTEST_BATCH_US = US // 2  # all I-VOPs: a hand-over per picture would wake the I/O thread 30 times a second
@@ -107,6 +108,8 @@ class Recorder:
         self.said: FrameInfo | None = None
         """What the camera last said of itself."""
         self._clock_offset_us: int | None = None
+        self._step: tuple[int, int] | None = None
+        self._stepped_mono_us = -_STEP_TOLD_US
         self._segmenter = segmenter
         self._shelves = shelves
         self._index = index
@@ -169,12 +172,24 @@ class Recorder:
     def lost(self, reason: str) -> None:
         """The link ended, or could not be made again: a gap with this reason from the last frame kept, or from now."""
         self._stand_down()
-        self._settle(self.ledger.gap(self._end_run(reason), reason))
+        ended_us = self._end_run(reason)
+        self._settle(self.ledger.gap(ended_us, reason))
+        self._take_step()
 
     def off(self, reason: str) -> None:
         """Nothing is wanted from now on, as planned."""
         self._stand_down()
         self._settle(self.ledger.off(self._end_run(reason), reason))
+        self._take_step()
+
+    def clock_stepped(self, before_us: int, after_us: int) -> None:
+        """The host's clock went from one to the other; a camera that is recorded says so with its next I-VOP itself."""
+        if self._clock.mono_us() - self._stepped_mono_us < _STEP_TOLD_US:
+            return
+        if self._open is None:
+            self._settle(self.ledger.clock_stepped(before_us, after_us))
+        else:
+            self._step = (before_us, after_us)
 
     def hear(self, outcome: Outcome) -> None:
         """What became of a segment on its I/O thread."""
@@ -292,6 +307,8 @@ class Recorder:
         went_on = self._open is not None
         ended_us = self._end_run(reason)
         if went_on and reason == "clock-step":
+            self._step = None
+            self._stepped_mono_us = int(self._clock.mono_us())
             self._settle(self.ledger.clock_stepped(ended_us, frame.utc_us))
         elif went_on:
             self._settle(self.ledger.missing(ended_us, frame.utc_us, "frames-missing"))
@@ -326,6 +343,12 @@ class Recorder:
         if run is not None:
             self._index.end_run(run.number, ended_us, reason)
         return ended_us
+
+    def _take_step(self) -> None:
+        """A step of the clock that came after the last I-VOP of a link."""
+        step, self._step = self._step, None
+        if step is not None:
+            self._settle(self.ledger.clock_stepped(*step))
 
     def _stand_down(self) -> None:
         """Whatever comes next begins at an I-VOP, and no disk is to blame meanwhile."""

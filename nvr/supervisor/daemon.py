@@ -26,6 +26,7 @@ from nvr.supervisor import wiring
 from nvr.supervisor.restart import Patience
 from nvr.supervisor.service import Answers
 from nvr.supervisor.unit import CameraUnit
+from nvr.units import US
 from nvr.web import app as api
 from nvr.web import metrics as metrics_page
 from nvr.web.listening import CannotListen, serve
@@ -40,6 +41,7 @@ SOCKET_NAME: Final = "nvr.sock"
 _SEAL_S: Final = 3.0  # for the disks to seal every camera's segment; with the next one below five seconds in all
 _CLOSE_S: Final = 1.0
 _WATCH_S: Final = 1.0
+_STEP_US: Final = US // 2  # as the timeline: more than any daemon slews within a second
 _RESTART_S: Final = 2.0  # between an unexpected failure of a camera's unit and its next life
 _CANNOT_START: Final = (StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, CannotListen, OSError)
 
@@ -86,6 +88,7 @@ class Daemon:
         self._units: dict[str, CameraUnit] = {}
         self._failed: dict[str, str] = {}
         self._stopping = asyncio.Event()
+        self._utc_less_mono_us = int(clock.utc_us() - clock.mono_us())
 
     async def run(self) -> bool:
         """Records until a signal. False where a disk kept something from being sealed in time. Raises CannotListen."""
@@ -218,11 +221,25 @@ class Daemon:
             due_s = loop.time() // _WATCH_S * _WATCH_S + _WATCH_S
             await asyncio.sleep(due_s - loop.time())
             self._metrics.event_loop_lag.observe(max(0.0, loop.time() - due_s))
+            self._notice_step()
             for unit in list(self._units.values()):
                 unit.tick()
             self._look_at_volumes()
             self._metrics.index_queue_length = self._store.index.queue_length()
             self._metrics.index_wal_bytes = self._store.index.wal_bytes()
+
+    def _notice_step(self) -> None:
+        """A step of the host's clock concerns every camera, also one that sends nothing just now."""
+        mono_us, utc_us = self._clock.mono_us(), self._clock.utc_us()
+        expected_us = self._utc_less_mono_us + mono_us
+        self._utc_less_mono_us = utc_us - mono_us
+        if abs(utc_us - expected_us) < _STEP_US:
+            return
+        log.warning(
+            "this machine's clock was set", extra={"action": "clock-step", "seconds": (utc_us - expected_us) / US}
+        )
+        for unit in self._units.values():
+            unit.recorder.clock_stepped(expected_us, utc_us)
 
     def _look_at_volumes(self) -> None:
         """Each volume on its own thread, unless the last look still hangs there."""

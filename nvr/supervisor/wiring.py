@@ -20,10 +20,10 @@ from nvr.record.segmenter import Segmenter, offset_of
 from nvr.record.shelf import Place, Shelf, Shelves
 from nvr.record.syncing import SyncPlan
 from nvr.record.writer import Identity, SegmentWriter
-from nvr.store import lock, recovery, schema
+from nvr.store import lock, recovery, schema, volumes
 from nvr.store.archive import Archive
 from nvr.store.index import Index
-from nvr.store.ledger import Ledger
+from nvr.store.ledger import NOT_CONFIGURED, Ledger
 from nvr.store.reader import Reader
 from nvr.store.volumes import VolumeThread
 from nvr.supervisor.unit import CameraUnit
@@ -62,22 +62,34 @@ def open_store(config: Config, metrics: Metrics, clock: Clock) -> Store:
     Raises StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, OSError.
     """
     config.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-    held = lock.hold(config.data_dir, wait_s=_LOCK_WAIT_S)
-    try:
+    with contextlib.ExitStack() as undo:
+        held = lock.hold(config.data_dir, wait_s=_LOCK_WAIT_S)
+        undo.callback(held.release)
         index_path = config.data_dir / schema.INDEX_NAME
         schema.prepare(index_path)
         index = Index(index_path, on_commit=lambda seconds, _: metrics.index_commit.observe(seconds))
+        undo.callback(index.close, _LOCK_WAIT_S)
         reader = Reader(index_path)
+        undo.callback(reader.close)
         shelves = _shelves(config, index, reader, metrics, clock)
         found = _recover(index, reader, shelves, metrics, clock)
-    except BaseException:
-        held.release()
-        raise
+        _dismiss(config, index, reader, found, clock.utc_us())
+        undo.pop_all()
     return Store(index, reader, shelves, found, held)
 
 
+def _dismiss(config: Config, index: Index, reader: Reader, found: recovery.Recovery, now_us: int) -> None:
+    """Cameras that are configured no longer are off from now on; their footage stays."""
+    for camera in reader.cameras():
+        if camera.slug not in config.cameras:
+            index.put_spans(camera.id, found.ledgers[camera.id].off(now_us, NOT_CONFIGURED))
+
+
 def _shelves(config: Config, index: Index, reader: Reader, metrics: Metrics, clock: Clock) -> Shelves:
-    archive = Archive(Disk(), index.name_archive(str(uuid4())).result())
+    # Where the index was lost the volumes still say which archive they belong to.
+    said = (volumes.identity_at(volume.path) for volume in config.volumes)
+    uuid = next((identity.archive for identity in said if identity is not None), str(uuid4()))
+    archive = Archive(Disk(), index.name_archive(uuid).result())
     known = {volume.name: volume.uuid for volume in reader.volumes()}
     shelves = [
         Shelf(
