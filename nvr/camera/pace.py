@@ -40,6 +40,7 @@ class Vigil:
         self._received = 0
         self._looked_us = started_us
         self._calm_us = started_us
+        self._excess = 0.0
 
     def verdict(
         self, now_us: int, *, has_head: bool, received: int, last_bytes_us: int, pictures: int
@@ -67,8 +68,10 @@ class Vigil:
         return None
 
     def _note_flow(self, now_us: int, received: int) -> None:
-        most = self._patience.flood_bits_per_s / 8 * (now_us - self._looked_us) / US
-        if received - self._received <= most:
+        """A short burst, such as what a pause left in the buffers, is worked off; a flood is not."""
+        fair = self._patience.flood_bits_per_s / 8 * (now_us - self._looked_us) / US
+        self._excess = max(0.0, self._excess + received - self._received - fair)
+        if not self._excess:
             self._calm_us = now_us
         self._received = received
         self._looked_us = now_us

@@ -117,12 +117,13 @@ def test_an_attempt_is_given_up_for_its_own_reason_when_its_time_is_over() -> No
     assert told("PP" + "." * 20) == "LinkStalled at 12: the camera has sent nothing for 10 s"
     assert told("PP" + "b" * 20) == "LinkStalled at 12: the camera sends bytes, but no whole picture for 10 s"
     assert told("PP" + "F" * 20) == "LinkLost at 12: more than 24 Mbit/s for 10 s"
+    assert told("PP" + "FFFFFFFP" * 20) == "LinkLost at 12: more than 24 Mbit/s for 10 s"
 
 
 def test_pauses_shorter_than_the_patience_are_borne() -> None:
     assert told(("P" + "." * 9) * 5) == "goes on"
     assert told(("P" + "b" * 9) * 5) == "goes on"
-    assert told(("F" * 9 + "P") * 5) == "goes on"
+    assert told(("F" * 5 + "P" * 5) * 5) == "goes on"
     assert told("." * 8 + "H" + "." * 8 + "P" * 20) == "goes on"
 
 
