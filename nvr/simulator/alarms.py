@@ -40,22 +40,22 @@ class AlarmDoor:
         self._listener.close()
 
     async def _serve(self, sock: socket.socket, client: str) -> None:
-        self._clients = [client for client in self._clients if not client.outlet.closed]
+        self._clients = [link for link in self._clients if not link.outlet.closed]
         if len(self._clients) >= _CLIENTS:
             sock.close()
             return
         options = self._camera.options
-        listener = _Client(sock, options.alarm_pieces)
-        self._clients.append(listener)
+        link = _Client(sock, options.alarm_pieces)
+        self._clients.append(link)
         if options.alarm_greeting:
-            listener.say(self._block())
+            link.say(self._block())
         if options.alarm_cut_s:
-            asyncio.get_running_loop().call_later(options.alarm_cut_s, listener.outlet.finish)
+            asyncio.get_running_loop().call_later(options.alarm_cut_s, link.outlet.finish)
 
     def _report(self) -> None:
         block = self._block()
-        for client in self._clients:
-            client.say(block)
+        for link in self._clients:
+            link.say(block)
 
     def _block(self) -> bytes:
         pins = self._camera.pins
@@ -75,8 +75,8 @@ class AlarmDoor:
             self._camera.spend(Name.ALARM_CUT)
 
     def _cut(self, *, reset: bool) -> None:
-        for client in self._clients:
-            client.outlet.abort(reset=reset)
+        for link in self._clients:
+            link.outlet.abort(reset=reset)
         self._clients.clear()
 
 

@@ -110,6 +110,11 @@ class Camera:
         return list(self.truth.records)
 
     @property
+    def open_viewers(self) -> list[Viewer]:
+        """The video connections there are."""
+        return [viewer for viewer in self.viewers if not viewer.closed]
+
+    @property
     def settings(self) -> EncodeSettings:
         return self.engine.settings
 
@@ -161,7 +166,7 @@ class Camera:
         for name in faults:
             if name in EVENTS and name != Name.ALARM_CUT:
                 self.faults.spend(name, now_s)
-        self.viewers = [viewer for viewer in self.viewers if not viewer.closed]
+        self.viewers = self.open_viewers
 
     # What the HTTP door does.
 
@@ -184,15 +189,15 @@ class Camera:
         head = answer_head(self.options, self.settings.rate_text, self.settings.frame_size, ptz=ptz)
         if Name.ENDLESS_HEAD in faults:
             viewer.answer(head[:-2], endless=True)
-        elif Name.STALL not in faults:
-            viewer.answer(head)
+        else:
+            viewer.answer(head, later=Name.STALL in faults)
         self.viewers.append(viewer)
 
     def end_streams(self, *, reset: bool = False) -> None:
         """Ends all video connections, as at a restart."""
         for viewer in self.viewers:
             viewer.end(reset=reset)
-        self.viewers = [viewer for viewer in self.viewers if not viewer.closed]
+        self.viewers = self.open_viewers
 
     async def watch_faults(self) -> None:
         """Lets clock, pace and doors follow the faults that hold; runs until cancelled."""

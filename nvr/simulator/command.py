@@ -161,10 +161,8 @@ def _add_encoding(parser: argparse.ArgumentParser) -> None:
 def _add_framing(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("framing with ptz_info=on")
     # Values that begin with a dash are said with =, as in --delimiter=-foo.
-    group.add_argument(
-        "--delimiter", choices=("-foo", "--foo", "----foo"), default="--foo", help="say --delimiter=-foo"
-    )
-    group.add_argument("--boundary", default="--foo", help="as the Content-Type has it; say --boundary=foo")
+    group.add_argument("--delimiter", choices=("-foo", "--foo", "----foo"), default="--foo", help="said with =")
+    group.add_argument("--boundary", default="--foo", help="as the Content-Type has it; said with =")
     group.add_argument("--no-crlf-after-part", action="store_true")
     group.add_argument("--head", choices=("multipart", "mp4v-es"), default="multipart")
     group.add_argument("--headers-apart", action="store_true", help="VOL, user data and GOV in a part of their own")
@@ -232,7 +230,7 @@ def _camera(said: argparse.Namespace, number: int, encode: EncodeSettings, frami
         restart_s=said.restart_seconds,
         fixed_vop_rate=said.fixed_vop_rate,
         keep_sent=_KEPT_PER_CAMERA,
-        seed=said.seed,
+        seed=said.seed + number,
     )
 
 

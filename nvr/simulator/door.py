@@ -81,7 +81,7 @@ class HttpDoor:
 
     def _refusal(self, faults: Mapping[Name, str]) -> bytes | None:
         camera = self._camera
-        if Name.BUSY in faults or len(camera.viewers) >= camera.options.video_clients:
+        if Name.BUSY in faults or len(camera.open_viewers) >= camera.options.video_clients:
             return self._page(503, "Service Unavailable", "too many clients")
         if Name.UNAUTHORIZED in faults:
             return self._page(401, "Unauthorized", "", 'WWW-Authenticate: Basic realm="camera"')

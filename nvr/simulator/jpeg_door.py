@@ -10,29 +10,10 @@ from nvr.simulator.faults import Name
 from nvr.simulator.http import Request, answer, date, page
 from nvr.simulator.jpeg import Facts, JpegMaker
 
-_RATES: Final = {
-    text: Fraction(text) if not text.startswith("-") else Fraction(1, int(text[1:]))
-    for text in [
-        "30",
-        "25",
-        "15",
-        "10",
-        "7.5",
-        "6",
-        "5",
-        "3",
-        "2",
-        "1",
-        "-2",
-        "-3",
-        "-5",
-        "-10",
-        "-15",
-        "-20",
-        "-30",
-        "-60",
-    ]
+_RATES: Final = {text: Fraction(text) for text in ("30", "25", "15", "10", "7.5", "6", "5", "3", "2", "1")} | {
+    f"-{seconds}": Fraction(1, seconds) for seconds in (2, 3, 5, 10, 15, 20, 30, 60)
 }
+"""Pictures a second by the request's words; -n is one every n seconds (guide 1.2)."""
 _SLOWEST_CLIENT_S: Final = 30.0
 
 

@@ -22,35 +22,42 @@ class Listener:
         self._name = name
         self._socket: socket.socket | None = _bound(host, port)
         self.port: int = self._socket.getsockname()[1]
-        self._reopened = asyncio.Event()
+        self._is_open = True
+        self._changed = asyncio.Event()
         self._accepting: asyncio.Task[None] | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Accepts until cancelled; a bug in serving one connection ends it."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    await self._accept_while_open(group)
-                    self._reopened.clear()
-                    await self._reopened.wait()
-        finally:
-            self.close()
+        """Accepts until cancelled. A bug in serving one connection ends it, and so does somebody else's taking of the
+        port (OSError) while it was refused."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                if self._is_open:
+                    listening, self._socket = self._socket or _bound(self._host, self.port), None
+                    accept = self._accept(listening, group)
+                    self._accepting = group.create_task(accept, name=f"accept {self._name}")
+                    await asyncio.wait((self._accepting,))
+                else:
+                    await self._changed.wait()
 
     def refuse(self) -> None:
-        """Stops listening: the next client is refused by the kernel."""
+        """Stops listening: the next client is refused by the kernel. Connections go on."""
+        self._is_open = False
         self.close()
 
     def listen(self) -> None:
-        """Listens again on the same port; nothing where it does. Raises OSError where somebody else took it."""
-        if self._socket is None:
-            self._socket = _bound(self._host, self.port)
-            self._reopened.set()
+        """Listens again on the same port."""
+        self._is_open = True
+        self._changed.set()
 
-    async def _accept_while_open(self, group: asyncio.TaskGroup) -> None:
-        while self._socket is not None:
-            self._accepting = group.create_task(self._accept(self._socket, group), name=f"accept {self._name}")
-            await asyncio.wait((self._accepting,))
+    def close(self) -> None:
+        """Gives the port back."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._accepting is not None:
+            self._accepting.cancel()
 
     async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
@@ -73,14 +80,6 @@ class Listener:
         except asyncio.CancelledError:
             sock.close()
             raise
-
-    def close(self) -> None:
-        """Gives the port back."""
-        listening, self._socket = self._socket, None
-        if self._accepting is not None and not self._accepting.done():
-            self._accepting.cancel()
-        elif listening is not None:
-            listening.close()
 
 
 def _bound(host: str, port: int) -> socket.socket:

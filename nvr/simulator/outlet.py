@@ -28,17 +28,14 @@ class Outlet:
         self.closed = False
         self.written = 0
         """Bytes ever given to `write`."""
+        self.out = 0
+        """Bytes ever taken by the kernel."""
         self._loop.add_reader(sock, self._on_readable)
 
     @property
     def backlog(self) -> int:
         """Bytes the kernel has not taken yet."""
         return len(self._waiting)
-
-    @property
-    def out(self) -> int:
-        """Bytes the kernel has taken."""
-        return self.written - len(self._waiting)
 
     def write(self, *pieces: bytes) -> None:
         """Sends them, or keeps what the kernel will not take now; nothing after the end."""
@@ -87,12 +84,14 @@ class Outlet:
 
     def _offer(self, data: bytes | memoryview) -> int:
         try:
-            return self._sock.send(data)
+            taken = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError:  # the client is gone: nothing to answer, the stream just ends
             self.abort()
             return 0
+        self.out += taken
+        return taken
 
     def _on_readable(self) -> None:
         """A client that streams says nothing more; the end of its side ends the stream (guide 2.1, step 5)."""

@@ -269,7 +269,7 @@ class Params:
 
     def _sessions(self) -> str:
         camera = self._camera
-        streams = [viewer for viewer in camera.viewers if not viewer.closed]
+        streams = camera.open_viewers
         rate_k = camera.settings.bitrate_bps // 1000
         lines = [
             f"system.session=&{_OK}",

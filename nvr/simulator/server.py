@@ -1,6 +1,7 @@
 """The simulator as a whole: cameras, their engines and doors in the running loop."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -60,6 +61,7 @@ class Simulator:
         """Opens all ports; cameras answer and encode from here on. Raises OSError where a port cannot be had."""
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="simulator encoder")
         self._truth_file = None if self._truth_path is None else TruthFile(self._truth_path)
+        self._ports = contextlib.ExitStack()
         self._group = asyncio.TaskGroup()
         await self._group.__aenter__()
         self._tasks: list[asyncio.Task[None]] = []
@@ -130,7 +132,7 @@ class Simulator:
             camera = Camera(options, engine, self, self._truth_file)
             self._join(camera, engine)
             self.cameras.append(camera)
-            doors = self._doors[camera] = _Doors(camera, control)
+            doors = self._doors[camera] = _Doors(camera, control, self._ports)
             control.know(camera)
             for run, name in doors.runs():
                 self._run(run, f"{name} of {options.camera_id}")
@@ -139,6 +141,7 @@ class Simulator:
             self._start(engine)
         if self._wanted_control_port is not None:
             door = ControlDoor(self._options[0].host, self._wanted_control_port, control)
+            self._ports.callback(door.close)
             self.control_port = door.port
             self._run(door.run(), "control")
         if self._truth_file is not None:
@@ -178,8 +181,7 @@ class Simulator:
         try:
             await self._group.__aexit__(kind, error, trace)
         finally:
-            for doors in self._doors.values():
-                doors.close()
+            self._ports.close()
             self._executor.shutdown(wait=False, cancel_futures=True)
             if self._truth_file is not None:
                 self._truth_file.close()
@@ -188,11 +190,16 @@ class Simulator:
 class _Doors:
     """The ports of one camera."""
 
-    def __init__(self, camera: Camera, control: Control) -> None:
+    def __init__(self, camera: Camera, control: Control, ports: contextlib.ExitStack) -> None:
+        """`ports` gives back what was opened, also where the next port cannot be had (OSError)."""
         self.http = HttpDoor(camera, control)
+        ports.callback(self.http.close)
         self.alarm = AlarmDoor(camera)
-        search_port = camera.options.search_port
-        self.search = None if search_port is None else SearchDoor(camera, search_port)
+        ports.callback(self.alarm.close)
+        self.search: SearchDoor | None = None
+        if camera.options.search_port is not None:
+            self.search = SearchDoor(camera, camera.options.search_port)
+            ports.callback(self.search.close)
 
     def runs(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:
         """What runs as long as the camera does, with names."""
@@ -200,10 +207,3 @@ class _Doors:
         yield self.alarm.run(), "alarms"
         if self.search is not None:
             yield self.search.run(), "search"
-
-    def close(self) -> None:
-        """Gives the ports back, also those that never ran."""
-        self.http.close()
-        self.alarm.close()
-        if self.search is not None:
-            self.search.close()

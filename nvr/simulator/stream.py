@@ -72,15 +72,19 @@ class Viewer:
         self._unsettled: deque[tuple[int, bool, SentVop]] = deque()
         """Where each unit ends in the connection's bytes, and whether all of it is in them."""
         self._endless = False
+        self._late_head = b""
         self._outlet = outlet_of(self._settle, self._end)
 
     @property
     def closed(self) -> bool:
         return self._outlet.closed
 
-    def answer(self, head: bytes, *, endless: bool = False) -> None:
-        """The head of the answer; an endless one is never followed by video."""
-        self._outlet.write(head)
+    def answer(self, head: bytes, *, endless: bool = False, later: bool = False) -> None:
+        """The head of the answer; behind an endless one comes no video, a later one goes out with the first VOP."""
+        if later:
+            self._late_head = head
+        else:
+            self._outlet.write(head)
         self._endless = endless
 
     def offer(self, unit: Unit, faults: Mapping[Name, str]) -> None:
@@ -104,10 +108,14 @@ class Viewer:
             self._drop(unit, Name.STALL)
         elif self._outlet.backlog > self._options.queue_bytes:
             self._drop(unit, "slow-client")
-        elif faults:
-            self._send_wrong(unit, faults)
         else:
-            self._send(unit, *self._framed(unit))
+            if self._late_head:
+                self._outlet.write(self._late_head)
+                self._late_head = b""
+            if faults:
+                self._send_wrong(unit, faults)
+            else:
+                self._send(unit, *self._framed(unit))
 
     def end(self, *, reset: bool = False) -> None:
         """The camera ends the link: in order behind what is written, or by a reset."""
@@ -140,7 +148,10 @@ class Viewer:
         self._truth.expect(record)
         self._outlet.write(*pieces)
         self._unsettled.append((self._outlet.written, whole, record))
-        self._settle()
+        if self.closed:
+            self._end()
+        else:
+            self._settle()
 
     def _drop(self, unit: Unit, why: str) -> None:
         record = self._record(unit, sent=False, why=why)
