@@ -120,7 +120,7 @@ def _state(camera: Camera) -> dict[str, Any]:
         "position": camera.looks_at(time.monotonic()),
         "pins": dict(camera.pins),
         "motion": camera.motion,
-        "faults": camera.active(),
+        "faults": dict(camera.active()),
         "viewers": len(camera.open_viewers),
         "frame_size": settings.frame_size,
         "frame_rate": settings.rate_text,
