@@ -179,6 +179,9 @@ class Simulator:
         for task in self._tasks:
             task.cancel()
         try:
+            # The block's own error goes on as it is; the group is told of a cancellation only, which may be its own.
+            if kind is None or not issubclass(kind, asyncio.CancelledError):
+                kind = error = trace = None
             await self._group.__aexit__(kind, error, trace)
         finally:
             self._ports.close()
