@@ -274,7 +274,12 @@ def test_stopping_takes_what_the_kernel_has_received_and_ends_without_an_error(l
 
         async with peer(talk) as address:
             attempt = Attempt(address)
-            attempt.on_frame = lambda frame: (attempt.frames.append(frame), more.set())[0]
+
+            def keep(frame: Frame) -> None:
+                attempt.frames.append(frame)
+                more.set()
+
+            attempt.on_frame = keep
             await attempt.feed.run()
             assert attempt.data == sent
             attempt.feed.stop()
@@ -295,7 +300,12 @@ def test_stopping_before_the_start_while_connecting_and_from_a_frame_is_safe(loo
             await soon.feed.run()
 
             amid = Attempt(address)
-            amid.on_frame = lambda frame: (amid.frames.append(frame), amid.feed.stop())[0]
+
+            def keep_and_stop(frame: Frame) -> None:
+                amid.frames.append(frame)
+                amid.feed.stop()
+
+            amid.on_frame = keep_and_stop
             await amid.feed.run()
             assert amid.frames
 
@@ -393,5 +403,40 @@ def test_reads_become_rare_when_the_link_is_no_longer_young_and_exact_when_someb
             await until(lambda: link.low_water >= 4096)
             feed.stop()
             await task
+
+    run(loop, story())
+
+
+def test_pictures_that_the_kernel_holds_below_the_mark_are_not_taken_for_silence(loop: str) -> None:
+    async def story() -> None:
+        calm = asyncio.Event()
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(ANSWER)
+            for data in pictures() * 50:
+                writer.write(part(data))
+                await asyncio.sleep(0.001)
+                if calm.is_set():
+                    break
+            for data in pictures()[1:7]:  # far below the mark together
+                writer.write(part(data))
+                await asyncio.sleep(0.2)
+
+        async with peer(talk) as address:
+            clock = AgeingClock()
+            frames: list[Frame] = []
+            patience = replace(HASTY, silence_s=0.35, picture_s=60, tick_s=0.25)
+            feed = VideoFeed(address, clock, frames.append, patience=patience)
+            task = asyncio.get_running_loop().create_task(feed.run(), name="video")
+            await until(lambda: len(frames) > 5)
+            clock.passed_us = 20 * US
+            assert feed._link is not None
+            link = feed._link
+            await until(lambda: link.low_water >= 4096)
+            calm.set()
+            with pytest.raises(LinkLost, match="closed the connection"):
+                await task
+            assert frames[-1].data == pictures()[6]
 
     run(loop, story())

@@ -51,7 +51,7 @@ def test_any_cut_of_the_bytes_reads_the_same_and_keeps_the_body() -> None:
     for parts in in_two(answer):
         parser = HeadParser()
         seen = b""
-        heads = []
+        heads: list[Head] = []
         for part in parts:
             if heads:
                 seen += part
@@ -66,7 +66,7 @@ def test_a_body_without_the_empty_line_before_it_is_found_where_that_is_allowed(
     answer = guide("answer-api-as-printed.txt")
     for parts in in_two(answer):
         parser = HeadParser(empty_line_optional=True)
-        heads = []
+        heads: list[Head] = []
         body = b""
         for part in parts:
             if heads:
