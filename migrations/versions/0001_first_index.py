@@ -1,4 +1,4 @@
-"""The first index: cameras, volumes, runs, segments, gaps, garbage."""
+"""The first index: cameras, volumes, runs, segments, views and looks, gaps, garbage."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -101,6 +101,52 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_index(op.f("ix_segment_camera_id_start_us"), "segment", ["camera_id", "start_us"])
+    op.create_table(
+        "view",
+        sa.Column("id", Int, nullable=False),
+        sa.Column("camera_id", Int, nullable=False),
+        sa.Column(
+            "kind", sa.Text, sa.CheckConstraint("kind IN ('rest', 'sweep')", name=op.f("ck_view_kind")), nullable=False
+        ),
+        sa.Column("pan_from", Int, nullable=False),
+        sa.Column("pan_to", Int, nullable=False),
+        sa.Column("tilt_from", Int, nullable=False),
+        sa.Column("tilt_to", Int, nullable=False),
+        sa.Column("zoom_from", Int, nullable=False),
+        sa.Column("zoom_to", Int, nullable=False),
+        sa.Column("preset", Int, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_view")),
+        sa.UniqueConstraint(
+            "camera_id",
+            "pan_from",
+            "pan_to",
+            "tilt_from",
+            "tilt_to",
+            "zoom_from",
+            "zoom_to",
+            "preset",
+            "kind",
+            name=op.f("uq_view_whole"),
+        ),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_view_camera_id_camera")),
+        sqlite_strict=True,
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "look",
+        sa.Column("segment_id", Int, nullable=False),
+        sa.Column("start_us", Int, nullable=False),
+        sa.Column(
+            "duration_us", Int, sa.CheckConstraint("duration_us > 0", name=op.f("ck_look_duration")), nullable=False
+        ),
+        sa.Column("view_id", Int, nullable=False),
+        sa.PrimaryKeyConstraint("segment_id", "start_us", name=op.f("pk_look")),
+        sa.ForeignKeyConstraint(["segment_id"], ["segment.id"], name=op.f("fk_look_segment_id_segment")),
+        sa.ForeignKeyConstraint(["view_id"], ["view.id"], name=op.f("fk_look_view_id_view")),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_look_view_id_start_us_duration_us"), "look", ["view_id", "start_us", "duration_us"])
     op.create_table(
         "gap",
         sa.Column("id", Int, nullable=False),

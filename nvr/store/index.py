@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from nvr.store import tables
@@ -21,7 +21,7 @@ from nvr.store.connections import translated, wal_path, writer_engine
 from nvr.store.errors import DiskFull, IndexDamaged
 from nvr.store.ledger import DropSpan, PutSpan, SpanChange
 from nvr.store.names import segment_path
-from nvr.store.rows import Garbage, Run, SegmentRow, SegmentState, Span, SpanKind
+from nvr.store.rows import Garbage, Look, Run, SegmentRow, SegmentState, Span, SpanKind, View
 from nvr.units import US
 
 __all__ = ["Index", "Run", "SegmentRow", "SegmentState"]
@@ -131,14 +131,19 @@ class Index:
 
     # ---- segments
 
-    def add_segment(self, row: SegmentRow) -> "Future[int]":
-        """Promises a file that is sealed and synced (or says it is damaged). Answers the segment's id."""
+    def add_segment(self, row: SegmentRow, looks: Sequence[Look] = ()) -> "Future[int]":
+        """Promises a file that is sealed and synced (or says it is damaged), and notes where the camera looked in it.
+
+        Answers the segment's id.
+        """
 
         def run(connection: Connection) -> int:
-            number = connection.execute(_add_segment, _segment_values(row)).lastrowid
+            number = int(connection.execute(_add_segment, _segment_values(row)).lastrowid)
             longest = {"id_is": row.camera_id, "longest_segment_us": row.end_us - row.start_us}
             connection.execute(_longer_segment, longest)
-            return int(number)
+            if looks:
+                _add_looks(connection, row.camera_id, number, looks)
+            return number
 
         return self.do(run)
 
@@ -328,6 +333,39 @@ def _segment_values(row: SegmentRow) -> dict[str, Any]:
     }
 
 
+def _add_looks(connection: Connection, camera_id: int, segment_id: int, looks: Sequence[Look]) -> None:
+    """Ids of views are asked for each time: one kept from a transaction that was undone would be another view's."""
+    ids = {view: _id_of_view(connection, camera_id, view) for view in {look.view for look in looks}}
+    connection.execute(
+        _add_look,
+        [
+            {
+                "segment_id": segment_id,
+                "start_us": look.start_us,
+                "duration_us": look.end_us - look.start_us,
+                "view_id": ids[look.view],
+            }
+            for look in looks
+        ],
+    )
+
+
+def _id_of_view(connection: Connection, camera_id: int, view: View) -> int:
+    preset = tables.NO_PRESET if view.preset is None else view.preset
+    values = {"camera_id": camera_id, "kind": view.kind.value, "preset": preset, **view.box._asdict()}
+    known = connection.execute(_view_id, values).scalar()
+    return int(known if known is not None else connection.execute(_add_view, values).lastrowid)
+
+
+def _drop_looks(connection: Connection, segment_id: int) -> None:
+    """Takes a segment's looks, and the views that nothing else refers to."""
+    segment_is = {"segment_is": segment_id}
+    views = [{"id_is": view_id} for view_id in connection.execute(_views_of_segment, segment_is).scalars()]
+    if views:
+        connection.execute(_drop_looks_of_segment, segment_is)
+        connection.execute(_drop_view_if_unused, views)
+
+
 def _condemn(connection: Connection, segment_ids: Sequence[int], since_us: int) -> list[Garbage]:
     condemned = []
     for segment_id in segment_ids:
@@ -338,6 +376,7 @@ def _condemn(connection: Connection, segment_ids: Sequence[int], since_us: int) 
         values = {"volume_id": found.volume_id, "path": path, "since_us": since_us}
         connection.execute(_add_garbage, values)
         garbage_id = connection.execute(_garbage_id, {"volume_is": found.volume_id, "path_is": path}).scalar_one()
+        _drop_looks(connection, segment_id)
         connection.execute(_drop_segment, {"id_is": segment_id})
         condemned.append(Garbage(garbage_id, found.name, path, since_us))
     return condemned
@@ -388,6 +427,7 @@ def _span_key(camera_id: int, span: Span) -> dict[str, int]:
 
 _archive, _camera, _volume = tables.archive, tables.camera, tables.volume
 _run, _segment, _gap, _garbage = tables.run, tables.segment, tables.gap, tables.garbage
+_view, _look = tables.view, tables.look
 
 _name_archive = insert_or(_archive).on_conflict_do_nothing()
 _add_camera = insert_or(_camera).values(slug=bindparam("slug"), configured_at_us=bindparam("configured_at_us"))
@@ -430,6 +470,17 @@ _segment_file = (
     .where(_segment.c.id == bindparam("id_is"))
 )
 _drop_segment = delete(_segment).where(_segment.c.id == bindparam("id_is"))
+
+_of_view = [column for column in _view.columns if column.name != "id"]
+_view_id = select(_view.c.id).where(*(column == bindparam(column.name) for column in _of_view))
+_add_view = insert(_view).values({column.name: bindparam(column.name) for column in _of_view})
+_add_look = insert(_look).values({column.name: bindparam(column.name) for column in _look.columns})
+_is_of_segment = _look.c.segment_id == bindparam("segment_is")
+_views_of_segment = select(_look.c.view_id).where(_is_of_segment).distinct()
+_drop_looks_of_segment = delete(_look).where(_is_of_segment)
+_drop_view_if_unused = delete(_view).where(
+    _view.c.id == bindparam("id_is"), ~exists().where(_look.c.view_id == _view.c.id)
+)
 
 _add_garbage = insert_or(_garbage).values({name: bindparam(name) for name in ("volume_id", "path", "since_us")})
 _add_garbage = _add_garbage.on_conflict_do_nothing()

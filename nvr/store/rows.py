@@ -6,6 +6,7 @@ Every `..._us` is integer microseconds UTC by the host's clock; every span is ha
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from typing import NamedTuple
 
 
 class SegmentState(StrEnum):
@@ -28,6 +29,44 @@ class SpanKind(StrEnum):
     """It should have been."""
     OFF = "off"
     """It was planned so."""
+
+
+class LookKind(StrEnum):
+    """What the camera did for the length of a look."""
+
+    REST = "rest"
+    """It kept to a point: every axis within 0.1 of it (degrees, or parts of the zoom scale), for at least a second."""
+    SWEEP = "sweep"
+    """It moved, or stood for less than a second."""
+
+
+class Box(NamedTuple):
+    """Where a camera looked, axis by axis, both ends included, in hundredths as on the wire (units.PanTiltZoom)."""
+
+    pan_from: int
+    pan_to: int
+    """Clockwise from `pan_from`: less than it where the arc passes 360 degrees."""
+    tilt_from: int
+    tilt_to: int
+    zoom_from: int
+    zoom_to: int
+
+
+class View(NamedTuple):
+    """One of the distinct views of a camera."""
+
+    kind: LookKind
+    box: Box
+    preset: int | None
+    """The preset it stood on; None where the camera names none, and in a sweep."""
+
+
+class Look(NamedTuple):
+    """A stretch of footage in which the camera had one view; within one segment."""
+
+    start_us: int
+    end_us: int
+    view: View
 
 
 @dataclass(frozen=True, slots=True)

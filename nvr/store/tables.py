@@ -24,6 +24,8 @@ APPLICATION_ID: Final = 0x6E767269  # "nvri": file(1) and nvr itself tell an ind
 SCHEMA_VERSION: Final = 1
 """`user_version` of an index this program reads and writes: the number of the newest revision."""
 
+NO_PRESET: Final = -1  # instead of NULL, of which no two are equal: each view is there once
+
 metadata: Final = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -132,6 +134,42 @@ segment: Final = Table(
     Index(None, "camera_id", "start_us"),
     sqlite_strict=True,
     comment="a promise about a file; its path follows from its run's folder, start, run and seq",
+)
+
+view: Final = Table(
+    "view",
+    metadata,
+    Column("id", _Int, primary_key=True, comment="never given twice: a reader may keep it from question to question"),
+    Column("camera_id", _Int, ForeignKey("camera.id"), nullable=False),
+    Column("kind", Text, CheckConstraint("kind IN ('rest', 'sweep')", name="kind"), nullable=False),
+    Column("pan_from", _Int, nullable=False, comment="hundredths as on the wire; the arc goes clockwise to pan_to"),
+    Column("pan_to", _Int, nullable=False),
+    Column("tilt_from", _Int, nullable=False),
+    Column("tilt_to", _Int, nullable=False),
+    Column("zoom_from", _Int, nullable=False),
+    Column("zoom_to", _Int, nullable=False),
+    Column("preset", _Int, nullable=False, comment="-1 where it stood on none"),
+    UniqueConstraint(
+        *("camera_id", "pan_from", "pan_to", "tilt_from", "tilt_to", "zoom_from", "zoom_to", "preset", "kind"),
+        name="uq_view_whole",
+    ),
+    sqlite_strict=True,
+    sqlite_autoincrement=True,
+    comment="the distinct views of a camera that its looks refer to",
+)
+
+look: Final = Table(
+    "look",
+    metadata,
+    Column("segment_id", _Int, ForeignKey("segment.id"), primary_key=True),
+    Column("start_us", _Int, primary_key=True),
+    Column("duration_us", _Int, CheckConstraint("duration_us > 0", name="duration"), nullable=False),
+    Column("view_id", _Int, ForeignKey("view.id"), nullable=False),
+    # Holds all that a search asks for: the table itself is only read along a segment.
+    Index(None, "view_id", "start_us", "duration_us"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+    comment="which view a camera had when: every moment of a segment of which a position is known, once",
 )
 
 gap: Final = Table(

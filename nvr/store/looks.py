@@ -1,0 +1,231 @@
+"""Divides footage by where the camera looked: into rests at a point and sweeps from one to the next.
+
+Pure. Every moment of which a position is known is in exactly one look; where the camera said nothing there is none. A
+look never reaches past its segment, so a stop that a segment's end cuts to less than a second belongs to the sweep
+beside it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from nvr.media.errors import NotDecodable
+from nvr.media.label import Label
+from nvr.media.positions import Fact, Rest, unpack_facts, unpack_rests
+from nvr.store.rows import Box, Look, LookKind, View
+from nvr.units import US, PanTiltZoom
+
+REST_WIDTH: Final = 20
+"""A rest stays within this on every axis, in hundredths: a point and 0.1 to either side."""
+SHORTEST_REST_US: Final = US
+LONGEST_SWEEP_US: Final = 10 * US
+
+_CIRCLE: Final = 36_000
+_HALF: Final = _CIRCLE // 2
+_COARSE: Final = 100  # a sweep's ends are rounded outwards to whole degrees: repeated moves then share one view
+_WORD_LAG_US: Final = 10 * US  # the preset is told with I-VOPs only, 255 pictures apart at most (guide 6.4): 8.5 s
+_MOST_TILT: Final = 19_000
+_MOST_ZOOM: Final = 9_999
+_MOST_PRESET: Final = 999
+
+
+class Looks:
+    """Makes looks of one segment's positions, told in the order of time."""
+
+    __slots__ = ("_at", "_done", "_facts", "_pans", "_preset", "_since_us", "_tilts", "_zooms")
+
+    def __init__(self) -> None:
+        self._done: list[Look] = []
+        self._since_us: list[int] = []
+        self._pans: list[int] = []
+        self._tilts: list[int] = []
+        self._zooms: list[int] = []
+        """Since when the camera looked where; what is not in a look yet. Pan goes on past 360 degrees and below 0."""
+        self._at: PanTiltZoom | None = None
+        self._preset: int | None = None
+        self._facts: list[tuple[int, int | None]] = []
+        """Since when which preset was told."""
+
+    def add(self, utc_us: int, position: PanTiltZoom | None, preset: int | None = None) -> None:
+        """From this moment on the camera looked there, and named this preset; later than all moments before."""
+        if preset != self._preset or not self._facts:
+            self._facts.append((utc_us, preset))
+            self._preset = preset
+        if position == self._at:
+            return
+        self._at = position
+        if position is None:
+            self._break(utc_us)
+            return
+        pan, tilt, zoom = position
+        pans = self._pans
+        if pans:
+            # The short way round: between two pictures no dome turns further.
+            pan = (pan - pans[-1] + _HALF) % _CIRCLE - _HALF + pans[-1]
+        self._since_us.append(utc_us)
+        pans.append(pan)
+        self._tilts.append(tilt)
+        self._zooms.append(zoom)
+
+    def finish(self, end_us: int) -> list[Look]:
+        """All looks, in order; the last one lasts until then."""
+        self._break(end_us)
+        return [look for look in self._done if look.end_us > look.start_us]
+
+    def _break(self, utc_us: int) -> None:
+        """Divides what goes on until this moment, after which nothing is known."""
+        if not self._pans:
+            return
+        since_us = self._since_us
+        since_us.append(utc_us)
+        swept = 0
+        for first, end in self._rests():
+            self._sweep(swept, first)
+            box = _on_circle(self._box(first, end))
+            for from_us, to_us, preset in self._presets(since_us[first], since_us[end]):
+                self._done.append(Look(from_us, to_us, View(LookKind.REST, box, preset)))
+            swept = end
+        self._sweep(swept, len(self._pans))
+        for column in (since_us, self._pans, self._tilts, self._zooms):
+            column.clear()
+
+    def _rests(self) -> Iterator[tuple[int, int]]:
+        """From which place to before which one the camera stood; each begins as early and lasts as long as it can."""
+        since_us, pans, tilts, zooms = self._since_us, self._pans, self._tilts, self._zooms
+        count, end_us = len(pans), since_us[-1]
+        first = last = 0
+        while first < count and end_us - (from_us := since_us[first]) >= SHORTEST_REST_US:
+            least_us = from_us + SHORTEST_REST_US
+            while since_us[last + 1] < least_us:
+                last += 1
+            if (
+                -REST_WIDTH <= pans[last] - pans[first] <= REST_WIDTH  # most places of a moving camera end here
+                and -REST_WIDTH <= tilts[last] - tilts[first] <= REST_WIDTH
+                and -REST_WIDTH <= zooms[last] - zooms[first] <= REST_WIDTH
+                and all(
+                    max(column[first : last + 1]) - min(column[first : last + 1]) <= REST_WIDTH
+                    for column in (pans, tilts, zooms)
+                )
+            ):
+                end = self._end_of_rest(first, last + 1)
+                yield first, end
+                first, last = end, max(last, end)
+            else:
+                first += 1
+
+    def _end_of_rest(self, first: int, end: int) -> int:
+        """How far what is still up to `end` stays so."""
+        columns = (self._pans, self._tilts, self._zooms)
+        lows = [min(column[first:end]) for column in columns]
+        highs = [max(column[first:end]) for column in columns]
+        for at in range(end, len(self._pans)):
+            for axis, column in enumerate(columns):
+                lows[axis], highs[axis] = min(lows[axis], column[at]), max(highs[axis], column[at])
+                if highs[axis] - lows[axis] > REST_WIDTH:
+                    return at
+        return len(self._pans)
+
+    def _sweep(self, first: int, end: int) -> None:
+        """Makes sweeps of these places, none too long."""
+        since_us = self._since_us
+        while first < end:
+            cut = min(end, max(first + 1, bisect_right(since_us, since_us[first] + LONGEST_SWEEP_US) - 1))
+            box = _on_circle(_widened(self._box(first, cut)))
+            self._done.append(Look(since_us[first], since_us[cut], View(LookKind.SWEEP, box, None)))
+            first = cut
+
+    def _box(self, first: int, end: int) -> Box:
+        pans, tilts, zooms = self._pans[first:end], self._tilts[first:end], self._zooms[first:end]
+        return Box(min(pans), max(pans), min(tilts), max(tilts), min(zooms), max(zooms))
+
+    def _presets(self, start_us: int, end_us: int) -> Iterator[tuple[int, int, int | None]]:
+        """The stretches of a rest, by what preset the camera named; none is shorter than a rest may be.
+
+        The camera names it with I-VOPs only: the first change after it has come to rest counts from there on, unless
+        it was named just as the rest began (so it is where footage begins, which is with an I-VOP).
+        """
+        facts = self._facts
+        while len(facts) > 1 and facts[1][0] <= start_us:
+            del facts[0]
+        since_us, preset = start_us, facts[0][1]
+        lag_us = 0 if facts[0][0] == start_us else _WORD_LAG_US
+        first = True
+        for told_us, told in facts[1:]:
+            if told_us >= end_us:
+                break
+            if told_us - since_us < SHORTEST_REST_US or (first and told_us - start_us <= lag_us):
+                preset = told
+            elif told != preset and end_us - told_us >= SHORTEST_REST_US:
+                yield since_us, told_us, preset
+                since_us, preset = told_us, told
+            first = False
+        yield since_us, end_us, preset
+
+
+def looks_of(said: Label, ticks: Sequence[int]) -> list[Look]:
+    """The looks of a file with this label, whose pictures begin at `ticks` (the file's own, from 0).
+
+    Empty where nothing is known of any picture. Raises NotDecodable where label and pictures do not go together.
+    """
+    if said.positions is None:
+        return []
+    rests, facts = unpack_rests(said.positions), unpack_facts(said.positions)
+    if sum(rest.frames for rest in rests) != len(ticks) or said.frames != len(ticks):
+        raise NotDecodable(f"a position track that is not of {len(ticks)} pictures")
+    if not ticks or ticks[-1] >= said.duration_ticks:
+        raise NotDecodable("pictures that last longer than their label says")
+    if not all(rest.position is None or _is_possible(rest.position) for rest in rests):
+        raise NotDecodable("a position that no camera can take")
+    if not all(fact.preset is None or fact.preset <= _MOST_PRESET for fact in facts):
+        raise NotDecodable("a preset that no camera has")
+    return looks_between(said.start_us, said.end_us, said.duration_ticks, ticks, rests, facts)
+
+
+def looks_between(
+    start_us: int, end_us: int, duration_ticks: int, ticks: Sequence[int], rests: Sequence[Rest], facts: Sequence[Fact]
+) -> list[Look]:
+    """The looks of [start, end), through which so many ticks pass at one pace; pictures begin at `ticks`, from 0."""
+    looks, span_us = Looks(), end_us - start_us
+    presets = {fact.frame: fact.preset for fact in facts}
+    changes = sorted(presets)
+    frame = known = 0
+    preset = None
+    for count, position in rests:
+        until = frame + count
+        while frame < until:
+            if known < len(changes) and changes[known] <= frame:
+                preset = presets[changes[known]]
+                known += 1
+            looks.add(start_us + ticks[frame] * span_us // duration_ticks, position, preset)
+            # What the camera says besides changes seldom: the next frame to look at is mostly that of the next rest.
+            frame = min(until, changes[known]) if known < len(changes) else until
+    return looks.finish(end_us)
+
+
+def utc_of(said: Label, tick: int) -> int:
+    """The UTC of a tick of the file's own, from 0, on the same line as its looks."""
+    return said.start_us + tick * (said.end_us - said.start_us) // said.duration_ticks
+
+
+def _widened(box: Box) -> Box:
+    """An axis that stood is told as it stood, one that moved in whole degrees (zoom: whole parts of its scale)."""
+    low_pan, high_pan = _rounded(box.pan_from, box.pan_to)
+    low_tilt, high_tilt = _rounded(box.tilt_from, box.tilt_to)
+    low_zoom, high_zoom = _rounded(box.zoom_from, box.zoom_to)
+    return Box(low_pan, high_pan, low_tilt, min(high_tilt, _MOST_TILT), low_zoom, min(high_zoom, _MOST_ZOOM))
+
+
+def _rounded(low: int, high: int) -> tuple[int, int]:
+    return (low, high) if low == high else (low // _COARSE * _COARSE, -(-high // _COARSE) * _COARSE)
+
+
+def _on_circle(box: Box) -> Box:
+    """Pan back within 360 degrees."""
+    if box.pan_to - box.pan_from >= _CIRCLE - 1:
+        return box._replace(pan_from=0, pan_to=_CIRCLE - 1)
+    return box._replace(pan_from=box.pan_from % _CIRCLE, pan_to=box.pan_to % _CIRCLE)
+
+
+def _is_possible(position: PanTiltZoom) -> bool:
+    pan, tilt, zoom = position
+    return 0 <= pan < _CIRCLE and 0 <= tilt <= _MOST_TILT and 0 <= zoom <= _MOST_ZOOM
