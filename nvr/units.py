@@ -15,4 +15,4 @@ US = 1_000_000
 """Microseconds in a second."""
 
 PanTiltZoom = tuple[int, int, int]
-"""Pan 0..35999, tilt 0..19000 (0 is -5 degrees, 500 horizontal), zoom 0..9999: hundredths, as on the wire (guide 2.1)."""
+"""Pan 0..35999, tilt 0..19000 (0 is -5 degrees, 500 horizontal), zoom 0..9999: the wire's hundredths (guide 2.1)."""

@@ -32,6 +32,8 @@ MAX_UNIT: Final = 2 << 20  # 25 average pictures at 20 Mbit/s (guide 2.4) and 30
 _MAX_HEADERS: Final = 64  # the camera sends five before an I-VOP (fact sheet 2.3)
 _MAX_STUFFING: Final = 4096  # zeros before a start code: the camera pads its user data to some 70 (fact sheet 2.3)
 _find_prefix: Final = re.compile(PREFIX).search  # twice as fast as find on coded pictures
+_REGULAR_PARTS: Final = 100  # three seconds at 30 a second, with three I-VOPs in them
+_NEVER_REGULAR: Final = -(1 << 62)
 _VOP_CODE: Final = PREFIX + bytes([VOP])
 
 
@@ -55,6 +57,8 @@ class UnitSplitter:
         self._vop_at = -1
         self._scanned = 0
         self._in_junk = False
+        self._is_regular = False
+        self._singles = 0
 
     def feed(self, data: bytes, position: PanTiltZoom | None, whole: bool) -> list[Unit]:
         """Takes the next bytes and gives out the units they complete.
@@ -62,11 +66,32 @@ class UnitSplitter:
         `whole`: `data` is one part of the camera's own framing, and the unit in it ends with it; a part without a
         picture is the header of the next one. Else a unit ends where the next start code begins.
         """
-        # rfind, because it is twice as fast as find on coded pictures; 0 says that this start code is the only one.
-        if whole and not self._buffer and data[:4] == _VOP_CODE and data.rfind(PREFIX) == 0:
+        if whole and not self._buffer and data[:4] == _VOP_CODE and (self._is_regular or self._is_single(data)):
             unit = self._picture(data, 0, position)
-            return [] if unit is None else [unit]
+            if unit is None:
+                return []
+            if unit.key:
+                # The headers of this I-VOP came elsewhere, perhaps behind the picture before it: look for them.
+                self._be_wary()
+            return [unit]
         return self._feed_slowly(data, position, whole)
+
+    def _is_single(self, data: bytes) -> bool:
+        """Whether no start code follows the first one; after enough such parts in a row nobody looks any more.
+
+        The camera sends one VOP a part and its headers before it (fact sheet 2.2), and looking costs as much as all
+        else that is done to a picture here. Each I-VOP's part is always looked through.
+        """
+        if data.rfind(PREFIX) != 0:  # twice as fast as find on coded pictures
+            self._be_wary()
+            return False
+        self._singles += 1
+        self._is_regular = self._singles >= _REGULAR_PARTS
+        return True
+
+    def _be_wary(self) -> None:
+        self._is_regular = False
+        self._singles = _NEVER_REGULAR
 
     def _feed_slowly(self, data: bytes, position: PanTiltZoom | None, whole: bool) -> list[Unit]:
         buffer = self._buffer
@@ -86,6 +111,10 @@ class UnitSplitter:
             self._in_junk = False
             if self._vop_at >= 0:
                 self._give_out(len(buffer), position, units)
+            elif units:
+                self._be_wary()  # headers behind a picture
+            if len(units) > 1:
+                self._be_wary()
         if len(buffer) > MAX_UNIT:
             raise UnitTooLarge(f"a picture of more than {MAX_UNIT} bytes")
         return units

@@ -105,6 +105,8 @@ class Recorder:
         self.ledger = ledger
         self.refusal: Refusal | None = None
         """Why frames arrive and are not kept; None while they are."""
+        self.on_run: Callable[[str], None] | None = None
+        """Told why each run begins."""
         self.said: FrameInfo | None = None
         """What the camera last said of itself."""
         self._clock_offset_us: int | None = None
@@ -138,9 +140,6 @@ class Recorder:
 
     def take(self, frame: Frame) -> None:
         """Keeps the next frame of the stream."""
-        counts = self._counts
-        counts.frames += 1
-        counts.last_frame_us = frame.utc_us
         if frame.user_data is not None:
             frame.said = self.said = said = userdata.parse(frame.user_data)
             if said.clock_us is not None:
@@ -149,7 +148,7 @@ class Recorder:
         if verdict is Verdict.APPEND:
             self._note_interval(frame)
         elif verdict is Verdict.SKIP or not self._begin(frame):
-            counts.frames_lost[self._cause()] += 1
+            self._lose(frame)
             return
         self._last = frame
         self._batch.append(frame)
@@ -312,6 +311,8 @@ class Recorder:
             self._settle(self.ledger.clock_stepped(ended_us, frame.utc_us))
         elif went_on:
             self._settle(self.ledger.missing(ended_us, frame.utc_us, "frames-missing"))
+        if self.on_run is not None:
+            self.on_run(reason)
         if reason in _CLOCK_SOURCES:
             self._clock_source = _CLOCK_SOURCES[reason]
         self._run = _Run(self._index.next_run(frame.utc_us))
@@ -432,6 +433,8 @@ class Recorder:
             return False
         if not frames:
             return True
+        self._counts.frames += len(frames)
+        self._counts.last_frame_us = frames[-1].utc_us
         if segment.shelf.put(cost_bytes, segment.writer.append, frames):
             last = frames[-1]
             segment.frames += len(frames)
@@ -460,9 +463,11 @@ class Recorder:
 
     # ---- the ledger
 
-    def _cause(self) -> str:
-        """Why the frame just refused is not in the footage."""
-        return self.refusal.reason if self.refusal is not None else "no-header"
+    def _lose(self, frame: Frame) -> None:
+        """A frame arrived that is not kept."""
+        self._counts.frames += 1
+        self._counts.last_frame_us = frame.utc_us
+        self._counts.frames_lost[self.refusal.reason if self.refusal is not None else "no-header"] += 1
 
     def _settle(self, changes: list[SpanChange]) -> None:
         """Puts the ledger's changes into the index and keeps the counters of gaps true."""

@@ -14,7 +14,6 @@ from nvr.camera.feed import VideoFeed
 from nvr.camera.link import Address
 from nvr.clock import Clock
 from nvr.log import Streak
-from nvr.media.frame import Frame
 from nvr.metrics import CameraCounts
 from nvr.record.recorder import Recorder
 from nvr.store.rows import SpanKind
@@ -82,6 +81,7 @@ class CameraUnit:
         self._state = State.CONNECTING if wanted else State.OFF
         self._since_us = int(clock.utc_us())
         self._rates: deque[tuple[int, int, int]] = deque(maxlen=_RATE_TICKS + 1)
+        recorder.on_run = self._note_new_run
         counts.recording_wanted = wanted
 
     async def run(self) -> None:
@@ -126,18 +126,13 @@ class CameraUnit:
 
     async def _attempt(self) -> None:
         """One connection, from request to trouble; its counts are added up however it ends."""
-        self._feed = feed = VideoFeed(self._address, self._clock, self._take)
+        self._feed = feed = VideoFeed(self._address, self._clock, self.recorder.take)
         try:
             await feed.run()
         finally:
             self._count(feed)
             self._feed = None
             self._counts.connected = False
-
-    def _take(self, frame: Frame) -> None:
-        if frame.new_run is not None:
-            self._note_new_run(frame.new_run)
-        self.recorder.take(frame)
 
     def _note_new_run(self, reason: str) -> None:
         camera = self.recorder.camera.slug
