@@ -347,7 +347,9 @@ def _resume_ledgers(index: Index, reader: Reader, report: Recovery, began: Mappi
         if going_on is not None and camera.id in began and began[camera.id] >= going_on.start_us:
             changes += ledger.recording(began[camera.id])
         if ledger.open is None and (ended_us or ledger.latest_us):
-            changes += ledger.gap(ended_us or alive_us, CRASHED)
+            # A camera of which nothing was saved yet: from where its last span ended, since other cameras may have
+            # been recorded for longer.
+            changes += ledger.gap(ended_us or ledger.latest_us or alive_us, CRASHED)
             report.crashed = True
         elif ledger.open is not None and ledger.open.reason not in _LEFT_ALONE:
             changes += ledger.gap(max(alive_us, ledger.open.start_us), CRASHED)

@@ -241,6 +241,19 @@ def test_a_gap_that_was_open_at_the_crash_lasts_until_anything_was_last_alive(ho
     ]
 
 
+def test_a_camera_of_which_a_crash_left_nothing_is_accounted_for_since_its_recording_began(house: House) -> None:
+    row = house.record(7, 0, NOW)
+    assert row is not None
+    yard = house.index.add_camera("yard", NOW - US).result()
+    ledger = recovery.Ledger()
+    house.index.put_spans(yard, ledger.gap(NOW - US, "service-stopped") + ledger.recording(NOW)).result()
+    house.recover()
+    assert house.reader.spans_between("yard", 0, LATER) == [
+        Span(SpanKind.GAP, "service-stopped", NOW - US, NOW, 0),
+        Span(SpanKind.GAP, "service-crashed", NOW, None, 0),
+    ]
+
+
 def test_a_camera_that_is_off_stays_off_through_a_crash(house: House) -> None:
     house.index.put_spans(house.camera_id, recovery.Ledger().off(NOW, "record-off")).result()
     report = house.recover()
