@@ -50,16 +50,22 @@ class House:
     """By name; none: one called main."""
     segment_seconds: float = 1
     sync_seconds: float = 1
-    data_dir: Path = field(init=False)
+    data_dir: Path = Path()
+    """Left out: below the folder."""
     config: Path = field(init=False)
     metrics_port: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.data_dir = self.folder / "data"
+        self.data_dir = self.folder / "data" if self.data_dir == Path() else self.data_dir
         self.config = self.folder / "config.toml"
         self.metrics_port = closed_port()
         self.volumes = self.volumes or {"main": self.folder / "footage"}
+        self.configure(self.cameras)
+
+    def configure(self, cameras: Mapping[str, Mapping[str, object]]) -> None:
+        """Writes the configuration with these cameras; the next start reads it."""
+        self.cameras = cameras
         self.config.write_text(self._text())
 
     def start(self, environment: Mapping[str, str] | None = None) -> "Daemon":

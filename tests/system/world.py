@@ -163,6 +163,8 @@ async def _pass_on_cut(
         at = 0
         while at < len(data):
             size = chance.choice((1, 2, 3, chance.randrange(4, 64), chance.randrange(64, 6000)))
+            if writer.is_closing():
+                return
             writer.write(data[at : at + size])
             at += size
             # A pause now and then, so that the cuts are those of the reader's reads as well.

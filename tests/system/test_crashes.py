@@ -1,0 +1,197 @@
+"""What a kill or a power cut takes is what the design admits, and everything else is readable and promised afterwards."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from nvr.simulator.options import CameraOptions, EncodeSettings
+from nvr.simulator.truth import SentVop
+from tests.system.disk import PowerCutDisk
+from tests.system.footage import check_in_order, check_promises, decode, path_of, unpromised
+from tests.system.house import Daemon, House, Span
+from tests.system.world import World
+
+QVGA: Final = EncodeSettings(frame_size="qvga", i_interval=15, bitrate_bps=300_000)
+ENCODED: Final = {
+    "usual": QVGA,
+    "rotating": replace(QVGA, frame_rate=Fraction(15)),
+    "long-group": replace(QVGA, i_interval=255, resolution=30_000),
+    "slow": replace(QVGA, frame_rate=Fraction(2), i_interval=4),
+}
+CAMERAS: Final = tuple(ENCODED)
+_UNREAD_S: Final = 1.0
+"""What a crash may take of socket and queue on top of the open fragment (design 5)."""
+
+
+@dataclass(slots=True)
+class Crashes:
+    """An archive whose daemon ended badly, again and again."""
+
+    kind: str
+    house: House
+    promised_s: float
+    """How much of the past a crash may take."""
+    crashed_us: list[int] = field(default_factory=list)
+    recording_s: list[float] = field(default_factory=list)
+    """From each start to every camera being recorded."""
+    sent: dict[str, list[SentVop]] = field(default_factory=dict)
+    covered: dict[str, list[Span]] = field(default_factory=dict)
+    """While the last daemon ran."""
+    stray: list[set[Path]] = field(default_factory=list)
+    """Sealed files without a row, after each start."""
+    unpromised_at_end: set[Path] = field(default_factory=set)
+    logs: list[Daemon] = field(default_factory=list)
+
+
+@contextmanager
+def killed(world: World, folder: Path, rounds: int, sync_seconds: float, longest_s: float) -> Iterator[Crashes]:
+    """Lives that are killed at random moments."""
+    house = House(folder, {}, segment_seconds=3, sync_seconds=sync_seconds)
+    crashes = Crashes("kill -9", house, sync_seconds + _UNREAD_S)
+
+    def crash(daemon: Daemon) -> int:
+        return daemon.kill()
+
+    _crash_again_and_again(world, crashes, rounds, longest_s, crash)
+    yield crashes
+
+
+@contextmanager
+def power_cut(world: World, folder: Path, rounds: int, sync_seconds: float, longest_s: float) -> Iterator[Crashes]:
+    """Lives whose file system stops dead at random moments, with everything that was not synced."""
+    with PowerCutDisk(folder / "disk") as disk:
+        house = House(
+            folder,
+            {},
+            volumes={"main": disk.path / "footage"},
+            data_dir=disk.path / "data",
+            segment_seconds=3,
+            sync_seconds=sync_seconds,
+        )
+        crashes = Crashes("power cut", house, 2 * sync_seconds + _UNREAD_S)
+
+        def crash(daemon: Daemon) -> int:
+            at_us = time.time_ns() // 1000
+            disk.cut_power()
+            daemon.kill()
+            disk.power_up()
+            return at_us
+
+        _crash_again_and_again(world, crashes, rounds, longest_s, crash)
+        yield crashes
+
+
+def _crash_again_and_again(
+    world: World, crashes: Crashes, rounds: int, longest_s: float, crash: Callable[[Daemon], int]
+) -> None:
+    house, chance = crashes.house, random.Random(rounds)
+    with ExitStack() as alive:
+        options = [CameraOptions(camera_id=name, encode=encode) for name, encode in ENCODED.items()]
+        simulator = alive.enter_context(world.cameras(options))
+        cameras = dict(zip(CAMERAS, simulator.cameras, strict=True))
+        house.configure({name: {"http_port": simulator.ports(camera)[0]} for name, camera in cameras.items()})
+        for _ in range(rounds):
+            daemon = _next_life(crashes, alive)
+            # A change begins with an I-VOP, so that a crash in the first long group of pictures finds one.
+            world.do(lambda: cameras["long-group"].change(bitrate_bps=chance.randrange(200_000, 400_000)))
+            time.sleep(chance.uniform(longest_s / 4, longest_s))
+            crashes.crashed_us.append(crash(daemon))
+            for name in CAMERAS:
+                check_promises(house, name)
+        daemon = _next_life(crashes, alive)
+        crashes.covered = {name: house.coverage(name) for name in CAMERAS}
+        assert daemon.terminate()[0] == 0
+        crashes.sent = {name: world.sent(camera) for name, camera in cameras.items()}
+    crashes.unpromised_at_end = unpromised(house)
+
+
+def _next_life(crashes: Crashes, alive: ExitStack) -> Daemon:
+    daemon = alive.enter_context(crashes.house.start())
+    crashes.logs.append(daemon)
+    crashes.recording_s.append(daemon.wait_recording(name for name in CAMERAS if name != "long-group"))
+    sealed = {path for path in unpromised(crashes.house) if path.suffix != ".part"}
+    time.sleep(0.2)
+    crashes.stray.append(sealed & unpromised(crashes.house))  # a moment later a row has come
+    return daemon
+
+
+@pytest.fixture(scope="module", params=["killed", "power-cut"])
+def crashes(
+    world: World, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Crashes]:
+    folder = tmp_path_factory.mktemp(request.param)
+    lives = killed(world, folder, 3, 1, 4) if request.param == "killed" else power_cut(world, folder, 2, 1, 4)
+    with lives as done:
+        yield done
+
+
+def _losses(crashes: Crashes, camera: str) -> list[float]:
+    """How far back each crash reaches: seconds from the first picture it took to the crash."""
+    found = check_in_order(crashes.house, camera, crashes.sent[camera])
+    assert found.altered == 0, f"{camera}: {found.altered} pictures that were never sent so"
+    kept = {record.seq for record in found.records}
+    losses = []
+    for number, crashed_us in enumerate(crashes.crashed_us):
+        since_us = crashes.crashed_us[number - 1] if number else 0
+        life = [r for r in crashes.sent[camera] if since_us < r.sent_at_us <= crashed_us and r.complete]
+        keys = [at for at, record in enumerate(life) if record.key]
+        due = life[keys[0] :] if keys else []
+        lost = [at for at, record in enumerate(due) if record.seq not in kept]
+        assert not lost or lost == list(range(lost[0], len(due))), f"{camera}: a hole before crash {number}"
+        losses.append((crashed_us - due[lost[0]].sent_at_us) / 1_000_000 if lost else 0.0)
+    return losses
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_a_crash_takes_no_more_than_promised_and_only_the_newest(
+    crashes: Crashes, camera: str, figures: list[str]
+) -> None:
+    losses = _losses(crashes, camera)
+    told = ", ".join(f"{loss:.2f}" for loss in losses)
+    figures.append(f"lost at {crashes.kind}, {camera}: {told} s (promised {crashes.promised_s:g} s)")
+    assert max(losses) <= crashes.promised_s
+
+
+def test_after_all_crashes_every_file_is_promised_labelled_and_plays(crashes: Crashes) -> None:
+    paths, recovered = [], 0
+    for camera in CAMERAS:
+        segments = check_promises(crashes.house, camera)
+        recovered += sum(segment.row.recovered for segment in segments)
+        paths += [path_of(crashes.house, segment) for segment in segments]
+    assert recovered >= len(crashes.crashed_us), "hardly a file was being written at the crashes"
+    decode(paths)
+
+
+def test_a_start_leaves_nothing_unpromised_but_the_files_being_written(crashes: Crashes) -> None:
+    assert crashes.stray == [set()] * (len(crashes.crashed_us) + 1)
+    assert crashes.unpromised_at_end == set()
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_each_crash_is_a_gap_of_that_name(crashes: Crashes, camera: str) -> None:
+    spans = crashes.covered[camera]
+    for crashed_us in crashes.crashed_us:
+        (at,) = [span for span in spans if span.start_us <= crashed_us < span.end_us]
+        assert (at.kind, at.reason) == ("gap", "service-crashed"), spans
+        assert crashed_us - at.start_us <= crashes.promised_s * 1_000_000 + 1_000_000
+    assert {span.reason for span in spans} <= {None, "service-crashed", "service-stopped"}
+    crashes.house.coverage(camera)
+
+
+def test_recording_goes_on_soon_after_a_crash(crashes: Crashes, figures: list[str]) -> None:
+    figures.append(f"recording again after {crashes.kind}: {max(crashes.recording_s):.2f} s at most")
+    assert max(crashes.recording_s) < 10
+
+
+def test_no_daemon_speaks_of_a_bug(crashes: Crashes) -> None:
+    if crashes.kind == "power cut":
+        pytest.skip("what a daemon says on a file system that is gone is not looked at")
+    for daemon in crashes.logs:
+        daemon.log()
