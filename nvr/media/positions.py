@@ -76,14 +76,30 @@ class PositionTrack:
         self._end_rest()
         return self._rests
 
-    def pack(self) -> bytes:
-        """The track so far, packed; more may be added afterwards."""
-        return pack_track(self.rests(), self._facts)
+    def facts(self) -> list[Fact]:
+        """What was said so far of preset and tracking."""
+        return self._facts
+
+    def pack(self, frames: int | None = None) -> bytes:
+        """The track so far, or of its first `frames`, packed; more may be added afterwards."""
+        if frames is None or frames >= self._frames:
+            return pack_track(self.rests(), self._facts)
+        return pack_track(_first_of(self.rests(), frames), [fact for fact in self._facts if fact.frame < frames])
 
     def _end_rest(self) -> None:
         if self._frames > self._since:
             self._rests.append(Rest(self._frames - self._since, self._position))
             self._since = self._frames
+
+
+def _first_of(rests: list[Rest], frames: int) -> list[Rest]:
+    first = []
+    for rest in rests:
+        if frames <= 0:
+            break
+        first.append(Rest(min(rest.frames, frames), rest.position))
+        frames -= rest.frames
+    return first
 
 
 def pack_track(rests: list[Rest], facts: list[Fact]) -> bytes:

@@ -7,7 +7,7 @@ where a disk or the way to it fails, it says so, waits a little, and begins agai
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -22,7 +22,7 @@ from nvr.record.shelf import Refusal, Shelf, Shelves
 from nvr.record.writer import Ending, Failed, Identity, Outcome, Sealed, SegmentWriter
 from nvr.store.index import Index
 from nvr.store.ledger import Ledger, PutSpan, SpanChange
-from nvr.store.rows import Run, SegmentRow, SpanKind
+from nvr.store.rows import Look, Run, SegmentRow, SpanKind
 from nvr.units import US
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class _Run:
 class _Open:
     """A segment that is not in the index yet, as the loop knows it."""
 
-    __slots__ = ("end_us", "entering", "frames", "identity", "row", "shelf", "writer")
+    __slots__ = ("end_us", "entering", "frames", "identity", "looks", "row", "shelf", "writer")
 
     def __init__(self, shelf: Shelf, identity: Identity, writer: SegmentWriter) -> None:
         self.shelf = shelf
@@ -78,6 +78,7 @@ class _Open:
         self.end_us = identity.start_us
         self.row: SegmentRow | None = None
         """Once it is sealed."""
+        self.looks: Sequence[Look] = ()
         self.entering = False
         """Its row is on its way into the index."""
 
@@ -197,7 +198,7 @@ class Recorder:
             return
         match outcome:
             case Sealed():
-                ended.row = outcome.row
+                ended.row, ended.looks = outcome.row, outcome.looks
                 self._enter(ended)
             case Failed():
                 self._account_for_failure(ended, outcome)
@@ -244,7 +245,7 @@ class Recorder:
         """Puts a sealed segment's row into the index; one that is not taken is put again later."""
         if ended.row is None:
             return
-        future = self._index.add_segment(ended.row)
+        future = self._index.add_segment(ended.row, ended.looks)
         ended.entering = True
         future.add_done_callback(lambda done: self._hop(self._entered, ended, done.exception()))
 
@@ -409,7 +410,7 @@ class Recorder:
         if failed.kept is None:
             self._forget(ended)
         else:
-            kept_until_us, ended.row = failed.kept.end_us, failed.kept
+            kept_until_us, ended.row, ended.looks = failed.kept.end_us, failed.kept, failed.looks
             self._enter(ended)
         if ended is not self._open:
             self._settle(self.ledger.missing(kept_until_us, ended.end_us, failed.reason, ended.identity.epoch))

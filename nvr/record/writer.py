@@ -5,6 +5,7 @@ the recorder must know comes back through `tell`, which hops to the loop.
 """
 
 import logging
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,8 +24,9 @@ from nvr.store import mending
 from nvr.store.archive import Part
 from nvr.store.archive import Sealed as SealedFile
 from nvr.store.errors import DiskFull, VolumeMissing
+from nvr.store.looks import looks_between
 from nvr.store.origin import Origin
-from nvr.store.rows import SegmentRow
+from nvr.store.rows import Look, SegmentRow
 from nvr.units import US
 
 log = logging.getLogger(__name__)
@@ -66,6 +68,7 @@ class Sealed:
 
     writer: "SegmentWriter"
     row: SegmentRow
+    looks: Sequence[Look]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Failed:
     sentence: str
     frames_lost: int
     kept: SegmentRow | None
+    looks: Sequence[Look]
+    """Of what was kept."""
 
 
 Outcome = Sealed | Failed
@@ -107,6 +112,8 @@ class SegmentWriter:
         self._held: Frame | None = None
         self._usual_ticks = 1
         self._positions = PositionTrack()
+        self._ticks = array("q")
+        """Where each frame begins, in the run's media time."""
         self._said: Said | None = None
         self._frames = 0
         self._synced_us = 0
@@ -131,13 +138,13 @@ class SegmentWriter:
             return
         begun_us = self._clock.mono_us()
         try:
-            row = self._complete(ending)
+            row, looks = self._complete(ending)
         except _TROUBLE as trouble:
             self._fail(trouble, "sealing")
             return
         self._let_go()
         self._shelf.observe_seal((self._clock.mono_us() - begun_us) / US)
-        self._tell(Sealed(self, row))
+        self._tell(Sealed(self, row, looks))
 
     # ---- on the way
 
@@ -178,7 +185,7 @@ class SegmentWriter:
         """
         file = self._file
         assert file is not None  # noqa: S101 - append began it
-        add, place = file.add, self._positions.add
+        add, place, begin = file.add, self._positions.add, self._ticks.append
         held = self._held
         for frame in frames:
             if held is not None:
@@ -188,6 +195,7 @@ class SegmentWriter:
                 self._said = frame.said
                 self._positions.note(frame.said.preset, frame.said.tracking)
             place(frame.position)
+            begin(frame.ticks)
             held = frame
         if held is not None and held.key and held is not self._held:
             add(held.data, held.ticks, self._usual_ticks, True)
@@ -207,7 +215,7 @@ class SegmentWriter:
 
     # ---- the end
 
-    def _complete(self, ending: Ending) -> SegmentRow:
+    def _complete(self, ending: Ending) -> tuple[SegmentRow, list[Look]]:
         part, file, held = self._part, self._file, self._held
         assert part is not None  # noqa: S101 - the recorder seals only what it gave frames to
         assert file is not None  # noqa: S101
@@ -216,7 +224,12 @@ class SegmentWriter:
         file.close()
         label = self._label(ending)
         sealed = self._shelf.archive.seal(part, pack(label))
-        return self._row(label, sealed)
+        return self._row(label, sealed), self._looks(label)
+
+    def _looks(self, said: Label) -> list[Look]:
+        ticks = [tick - said.first_tick for tick in self._ticks]
+        track = self._positions
+        return looks_between(said.start_us, said.end_us, said.duration_ticks, ticks, track.rests(), track.facts())
 
     def _label(self, ending: Ending) -> Label:
         identity, said = self.identity, self._said
@@ -274,14 +287,12 @@ class SegmentWriter:
             self._file.abandon()
         self._let_go()
         self._shelf.count_error(trouble)
-        kept = self._keep(part) if part is not None else None
+        saved = mending.save(self._shelf.archive, part, self._positions.pack) if part is not None else None
+        kept = self._row(saved.label, saved.sealed) if saved is not None else None
         reason = "disk-full" if _is_full(trouble) else "disk-failed"
         sentence = f"volume '{self._shelf.name}' failed while {doing} a segment: {_said_by(trouble)}"
-        self._tell(Failed(self, reason, sentence, self._frames - (kept.frames if kept is not None else 0), kept))
-
-    def _keep(self, part: Part) -> SegmentRow | None:
-        saved = mending.save(self._shelf.archive, part)
-        return None if saved is None else self._row(saved.label, saved.sealed)
+        lost = self._frames - (kept.frames if kept is not None else 0)
+        self._tell(Failed(self, reason, sentence, lost, kept, saved.looks if saved is not None else ()))
 
 
 def _is_full(trouble: Trouble) -> bool:

@@ -5,6 +5,7 @@ For a start that finds `.part` files, and for a writer whose disk became full in
 
 import errno
 import logging
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +16,10 @@ from nvr.media import boxes, label
 from nvr.media.durable import Disk
 from nvr.media.errors import MediaError
 from nvr.store.archive import Archive, Part, Sealed, write_whole
+from nvr.store.looks import looks_of
 from nvr.store.names import parse_segment_name
 from nvr.store.origin import Origin, parse_origin
-from nvr.store.rows import SegmentState
+from nvr.store.rows import Look, SegmentState
 from nvr.units import US
 
 log = logging.getLogger(__name__)
@@ -31,13 +33,15 @@ class Saved:
 
     label: label.Label
     sealed: Sealed
+    looks: Sequence[Look]
 
 
-def save(archive: Archive, part: Part) -> Saved | None:
+def save(archive: Archive, part: Part, positions: Callable[[int], bytes] | None = None) -> Saved | None:
     """Keeps what is whole of a segment whose writing or seal failed; None where the next start must do it.
 
     Where only space was lacking the file is cut, labelled and sealed; where only the name was lacking it gets that.
     After any other trouble its syncs cannot be believed: it is given its name as it is, and its state is `damaged`.
+    `positions` packs what is known of the first so many pictures, for the label of a file that is cut.
     Blocks: belongs on the volume's I/O thread. Raises nothing.
     """
     try:
@@ -46,9 +50,9 @@ def save(archive: Archive, part: Part) -> Saved | None:
         if part.over:
             return _save_sealed(archive, part)
         if part.file.trouble is None or part.file.trouble.errno in _FULL:
-            return _save_torn(archive, part)
+            return _save_torn(archive, part, positions)
         said = label_of(part.part_path, boxes.movie(part.part_path), archive.archive_id, _folder_of(part))
-        return Saved(said, archive.give_up(part))
+        return Saved(said, archive.give_up(part), ())
     except (OSError, MediaError, ValueError) as trouble:
         log.warning(
             "segment left for the next start",
@@ -63,13 +67,14 @@ def _save_sealed(archive: Archive, part: Part) -> Saved | None:
     said = label.read(path)
     if said is None:
         return None
+    looks = looks_in(path, said)
     if part.synced and path == part.part_path:
         give_name(archive.disk, part.part_path, part.sealed_path)
-        return Saved(said, Sealed(part.path, part.sealed_path.stat().st_size, SegmentState.OK))
-    return Saved(said, archive.give_up(part))
+        return Saved(said, Sealed(part.path, part.sealed_path.stat().st_size, SegmentState.OK), looks)
+    return Saved(said, archive.give_up(part), looks)
 
 
-def _save_torn(archive: Archive, part: Part) -> Saved | None:
+def _save_torn(archive: Archive, part: Part, positions: Callable[[int], bytes] | None) -> Saved | None:
     """What was lacking is space."""
     path = part.part_path
     condition = boxes.examine(path)
@@ -77,10 +82,27 @@ def _save_torn(archive: Archive, part: Part) -> Saved | None:
         return None
     part.over = True
     said = label_of(path, whole_of(path, condition), archive.archive_id, _folder_of(part))
+    if positions is not None:
+        said = replace(said, positions=positions(said.frames))
+    looks = looks_in(path, said)
     box = label.pack(said)
     mend(archive.disk, path, condition, box)
     give_name(archive.disk, path, part.sealed_path)
-    return Saved(said, Sealed(part.path, condition.good_bytes + len(box), SegmentState.OK))
+    return Saved(said, Sealed(part.path, condition.good_bytes + len(box), SegmentState.OK), looks)
+
+
+def looks_in(path: Path, said: label.Label) -> Sequence[Look]:
+    """Where the camera looked in a file with this label; nothing where the two do not go together. Raises OSError."""
+    if said.positions is None:
+        return ()
+    try:
+        return looks_of(said, [picture.ticks for picture in boxes.samples(path)][: said.frames])
+    except MediaError as trouble:
+        log.warning(
+            "where the camera looked is not known",
+            extra={"action": "positions-lost", "path": str(path), "reason": str(trouble)},
+        )
+        return ()
 
 
 def whole_of(path: Path, condition: boxes.Condition) -> boxes.Movie:

@@ -293,7 +293,7 @@ class _Desk:
             recovered=said.recovered,
             state=state,
         )
-        self._index.add_segment(row).result()
+        self._index.add_segment(row, mending.looks_in(path, said)).result()
         self.began_us = said.start_us if self.began_us is None else min(self.began_us, said.start_us)
 
     def _run_of(self, said: label.Label, camera_id: int) -> Run:
