@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from nvr.simulator.faults import Fault, Name, parse
 from nvr.simulator.options import FRAME_SIZES, MODELS, CameraOptions, EncodeSettings, Framing
-from nvr.simulator.server import Simulator
+from nvr.simulator.server import Simulator, check
 
 EXIT_WELL: Final = 0
 EXIT_NOT_WELL: Final = 1
@@ -37,6 +37,10 @@ class SimulatorOptions:
     control_port: int | None = None
     seconds: float = 0.0
     """0: until it is told to stop."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no simulator can be."""
+        check(self.cameras, self.loop_s)
 
 
 def main(argv: list[str]) -> int:

@@ -14,7 +14,6 @@ from nvr.simulator.ptz import Position
 _US: Final = 1_000_000
 _COUNTERS: Final = 1 << 32
 _SETTLE_S: Final = 2  # what rate control needs to settle before a loop is kept
-_MAX_LOOP_BYTES: Final = 256 << 20
 
 
 @dataclass(slots=True)
@@ -87,14 +86,7 @@ class LoopedPictures:
 def encode_loop(
     settings: EncodeSettings, seconds: float, seed: int, look: Callable[[float], Position]
 ) -> list[Picture]:
-    """Whole groups of pictures worth at least that many seconds; takes about 3 ms a VGA picture. Blocks.
-
-    Raises ValueError where that is more than 256 MB.
-    """
-    if seconds * settings.bitrate_bps / 8 > _MAX_LOOP_BYTES:
-        raise ValueError(
-            f"a loop of {seconds:g} s at {settings.bitrate_bps} bit/s is more than {_MAX_LOOP_BYTES} bytes"
-        )
+    """Whole groups of pictures worth at least that many seconds; takes about 3 ms a VGA picture. Blocks."""
     interval = settings.i_interval
     groups = max(1, -(-round(seconds * settings.frame_rate) // interval))
     settling = -(-round(_SETTLE_S * settings.frame_rate) // interval) * interval

@@ -1,6 +1,7 @@
 """JPEG files as the camera makes them: the scene, and the camera's own comment segment (fact sheet 1.5)."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 import av
@@ -19,6 +20,7 @@ _DHT: Final = 0xC4
 _DQT: Final = 0xDB
 _SOF0: Final = 0xC0
 _SOS: Final = 0xDA
+_TIME_BASE: Final = Fraction(1, 30)  # an encoder must have one
 _RESERVED: Final = b"reserved by the vendor\x00"  # comment segment 2
 
 
@@ -52,11 +54,12 @@ class JpegMaker:
         if not isinstance(codec, av.VideoCodecContext):
             raise TypeError("PyAV gave no video encoder for mjpeg")
         codec.width, codec.height, codec.pix_fmt = self._width, self._height, "yuvj420p"
+        codec.time_base = _TIME_BASE
         codec.thread_count = 1
         codec.qmin = codec.qmax = 5
         codec.options = {"flags": "+bitexact", "huffman": "default"}
         frame = frame.reformat(format="yuvj420p", src_color_range="JPEG", dst_color_range="JPEG")
-        frame.pts, frame.time_base = 0, codec.time_base
+        frame.pts, frame.time_base = 0, _TIME_BASE
         return self._composed(bytes(codec.encode(frame)[0]), facts)
 
     def _composed(self, encoded: bytes, facts: Facts) -> bytes:

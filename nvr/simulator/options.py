@@ -11,6 +11,7 @@ FRAME_RATES: Final = tuple(Fraction(text) for text in ("30", "25", "15", "10", "
 MODELS: Final = ("VN-V685U", "VN-V686U", "VN-V686BU")
 
 _MAX_RESOLUTION: Final = 65_535  # 16 bits in the VOL
+_LAST_PORT: Final = 65_535
 _RATE_RANGE: Final = (Fraction(1, 60), Fraction(60))
 _SIMULATED_BITRATES: Final = range(16_000, 20_000_001)  # the guide's 64000 to 8000000, and what a test may want beyond
 
@@ -137,6 +138,11 @@ class CameraOptions:
         pan, tilt, zoom = self.position
         if not (0 <= pan <= 35_999 and 0 <= tilt <= 19_000 and 0 <= zoom <= 9_999):
             raise ValueError(f"position {self.position} is outside 0..35999, 0..19000, 0..9999")
+        for port in (self.http_port, self.alarm_port, self.search_port or 0):
+            if not 0 <= port <= _LAST_PORT:
+                raise ValueError(f"port {port} is not from 0 to {_LAST_PORT}")
+        if min(self.video_clients, self.send_buffer_bytes, self.queue_bytes, self.alarm_pieces, self.keep_sent) < 0:
+            raise ValueError("a count or a size of bytes cannot be negative")
         if self.framing.delimiter not in ("--foo", "-foo", "----foo"):
             raise ValueError(f"delimiter {self.framing.delimiter!r} is none of -foo, --foo, ----foo")
         if b"\x00\x00\x01" in self.user_data_1:

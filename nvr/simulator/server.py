@@ -20,6 +20,7 @@ from nvr.simulator.search import SearchDoor
 from nvr.simulator.truth import TruthFile
 
 _MAX_CAMERAS: Final = 256
+_MAX_LOOP_BYTES: Final = 256 << 20
 _FLUSH_S: Final = 0.25
 _SPREAD: Final = 10  # looping cameras send at one of so many moments of a picture's time: real ones are not in step
 
@@ -42,11 +43,10 @@ class Simulator:
     ) -> None:
         """`truth` is a file of JSON lines that is appended to; `control_port` a port for control of all cameras.
 
-        Raises ValueError for no or too many cameras.
+        Raises ValueError for no or too many cameras, and for a loop that no memory should hold.
         """
         chosen = [options or CameraOptions()] if isinstance(options, CameraOptions | None) else list(options)
-        if not 1 <= len(chosen) <= _MAX_CAMERAS:
-            raise ValueError(f"a simulator has 1 to {_MAX_CAMERAS} cameras, not {len(chosen)}")
+        check(chosen, loop_s)
         self._options = chosen
         self._loop_s = loop_s
         self._truth_path = truth
@@ -188,6 +188,15 @@ class Simulator:
             self._executor.shutdown(wait=False, cancel_futures=True)
             if self._truth_file is not None:
                 self._truth_file.close()
+
+
+def check(cameras: Sequence[CameraOptions], loop_s: float) -> None:
+    """Raises ValueError for what no simulator can be."""
+    if not 1 <= len(cameras) <= _MAX_CAMERAS:
+        raise ValueError(f"a simulator has 1 to {_MAX_CAMERAS} cameras, not {len(cameras)}")
+    loop_bytes = sum(loop_s * encode.bitrate_bps / 8 for encode in {camera.encode for camera in cameras})
+    if not 0 <= loop_bytes <= _MAX_LOOP_BYTES:
+        raise ValueError(f"a loop of {loop_s:g} s is none, or more than {_MAX_LOOP_BYTES} bytes")
 
 
 class _Doors:

@@ -75,7 +75,11 @@ class Client:
 
     async def read_until_vops(self, count: int) -> None:
         """Reads until so many VOPs have begun, or the end."""
-        while self.raw.count(VOP) < count and not self.closed:
+        await self.read_until(VOP, count)
+
+    async def read_until(self, what: bytes, count: int) -> None:
+        """Reads until that came so often, or the end."""
+        while self.raw.count(what) < count and not self.closed:
             data = await self.reader.read(65_536)
             self.raw += data
             self.closed = not data
