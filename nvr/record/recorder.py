@@ -305,6 +305,8 @@ class Recorder:
     def _begin_run(self, frame: Frame) -> None:
         reason = frame.new_run or self._segmenter.reason
         went_on = self._open is not None
+        if went_on and reason != "clock-step":
+            self._count_until(frame)
         ended_us = self._end_run(reason)
         if went_on and reason == "clock-step":
             self._step = None
@@ -345,6 +347,15 @@ class Recorder:
         if run is not None:
             self._index.end_run(run.number, ended_us, reason)
         return ended_us
+
+    def _count_until(self, frame: Frame) -> None:
+        """The link went on: the last frame of the run counts until this one, whatever time was made of before it.
+
+        Before a fallback to arrival the intervals are those of a clock that was not believed.
+        """
+        last = self._last
+        if last is not None and 0 < frame.utc_us - last.utc_us <= self._longest_us:
+            self._interval_us = frame.utc_us - last.utc_us
 
     def _take_step(self) -> None:
         """A step of the clock that came after the last I-VOP of a link."""

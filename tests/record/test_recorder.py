@@ -100,6 +100,16 @@ def test_a_step_of_the_hosts_clock_begins_a_run_and_is_a_gap_without_a_lost_fram
     assert kept(room) == [unit.data for unit in units[:120]]
 
 
+def test_a_new_run_of_the_same_link_begins_where_the_last_frame_ends_however_time_was_told_before(
+    room: Room, units: list[Unit]
+) -> None:
+    room.take(frames_of(units[:60]))
+    room.take(frames_of(units[60:120], first=60, late_us=US // 10, new_run="time-fallback"))
+    room.recorder.lost("camera-unreachable")
+    assert room.told(NOW + 5 * US) == "recorded 4.100, gap camera-unreachable 0.900"
+    assert kept(room) == [unit.data for unit in units[:120]]
+
+
 def test_an_hour_that_happens_twice_is_listed_twice_and_covered_once(room: Room, units: list[Unit]) -> None:
     room.take(frames_of(units[:120]))
     room.take(frames_of(units[120:180], first=120, late_us=-3 * US, new_run="clock-step"))
