@@ -1,4 +1,4 @@
-"""Disks that fail on demand: a file system of its own that loses power, and calls that hang or fail below one folder."""
+"""Disks that fail on demand: a file system that loses power, and calls that hang or fail below one folder."""
 
 import fcntl
 import os
@@ -13,7 +13,9 @@ from typing import Final
 import pytest
 
 _SHUTDOWN: Final = 0x8004587D  # EXT4_IOC_SHUTDOWN: _IOR('X', 125, __u32)
-_WITHOUT_FLUSHING: Final = 2  # EXT4_GOING_FLAGS_NOLOGFLUSH: what is not on disk now never comes there, as at a power cut
+_WITHOUT_FLUSHING: Final = (
+    2  # EXT4_GOING_FLAGS_NOLOGFLUSH: what is not on disk now never comes there, as at a power cut
+)
 _COMMAND_S: Final = 30
 _SIZE_BYTES: Final = 512 << 20
 
@@ -59,7 +61,8 @@ static int trouble(int fd) {
     return 0;
 }
 
-#define GUARD(fd) do { int saved = errno, why = trouble(fd); errno = saved; if (why) { errno = why; return -1; } } while (0)
+#define GUARD(fd) \
+    do { int saved = errno, why = trouble(fd); errno = saved; if (why) { errno = why; return -1; } } while (0)
 #define REAL(type, name, ...) static type (*real)(__VA_ARGS__); if (!real) real = dlsym(RTLD_NEXT, name)
 
 ssize_t write(int fd, const void *data, size_t size) {

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from tests.system.house import House
 
 US: Final = 1_000_000
 
+_ENTRIES: Final = "format=duration:stream=codec_name,width,height,nb_frames,duration"
 _PLAYERS: Final = 2
 _AT_ONCE: Final = 8
 _PLAYER_S: Final = 60
@@ -128,7 +130,7 @@ def check_promises(house: House, camera: str) -> list[Segment]:
 
 def check_no_seams(segments: Sequence[Segment]) -> None:
     """Of one run, each segment ends in the microsecond and at the tick at which the next one begins."""
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in pairwise(segments):
         if before.row.run != after.row.run:
             assert before.row.end_us <= after.row.start_us, (before.path, after.path)
             continue
@@ -158,8 +160,7 @@ def probe(paths: Sequence[Path]) -> dict[Path, dict[str, Any]]:
 
     def ask(path: Path) -> dict[str, Any]:
         done = subprocess.run(
-            ["ffprobe", "-v", "error", "-show_entries"]
-            + ["format=duration:stream=codec_name,width,height,nb_frames,duration", "-of", "json", str(path)],
+            ["ffprobe", "-v", "error", "-show_entries", _ENTRIES, "-of", "json", str(path)],
             capture_output=True,
             text=True,
             timeout=_PLAYER_S,
@@ -174,18 +175,26 @@ def probe(paths: Sequence[Path]) -> dict[Path, dict[str, Any]]:
         return dict(zip(paths, pool.map(ask, paths), strict=True))
 
 
-def decode(paths: Sequence[Path]) -> None:
-    """Asserts that FFmpeg decodes every picture of these files without one word."""
+def decode(paths: Sequence[Path], *, any_interval: bool = False) -> None:
+    """Asserts that FFmpeg decodes every picture of these files without one word.
 
-    def play(some: Sequence[Path]) -> None:
+    `any_interval`: pictures may follow each other faster than the frame rate that ffmpeg guesses, in whose ticks it
+    would count them otherwise and call two of one tick an error.
+    """
+    count = ["-enc_time_base", "-1", "-fps_mode", "passthrough"] if any_interval else []
+
+    def play(some: Sequence[Path]) -> list[str]:
         words = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1"]
         for path in some:
             words += ["-i", str(path)]
         for number in range(len(some)):
-            words += ["-map", f"{number}:v", "-fps_mode", "passthrough", "-f", "null", "-"]
+            words += ["-map", f"{number}:v", *count, "-f", "null", "-"]
         done = subprocess.run(words, capture_output=True, text=True, timeout=_PLAYER_S, check=False)
-        names = ", ".join(path.name for path in some)
-        assert (done.returncode, done.stderr) == (0, ""), f"ffmpeg {names}: {done.stderr}"
+        if (done.returncode, done.stderr) == (0, ""):
+            return []
+        return [f"ffmpeg {', '.join(map(str, some))}: {done.stderr[:2000]}"]
 
     with ThreadPoolExecutor(_PLAYERS) as pool:
-        list(pool.map(play, [paths[at : at + _AT_ONCE] for at in range(0, len(paths), _AT_ONCE)]))
+        told = pool.map(play, [paths[at : at + _AT_ONCE] for at in range(0, len(paths), _AT_ONCE)])
+        complaints = [complaint for some in told for complaint in some]
+    assert complaints == [], "\n".join(complaints)

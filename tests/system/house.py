@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -230,7 +231,7 @@ class Daemon:
 def check_seamless(spans: list[Span], camera: str) -> None:
     """Recorded, off and gaps meet without a hole, and nothing is unknown."""
     assert spans, f"no coverage of {camera}"
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in pairwise(spans):
         assert before.end_us == after.start_us, f"{camera}: {before} and {after} do not meet"
     for span in spans:
         assert span.start_us < span.end_us, f"{camera}: {span}"

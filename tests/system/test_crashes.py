@@ -1,4 +1,4 @@
-"""What a kill or a power cut takes is what the design admits, and everything else is readable and promised afterwards."""
+"""What a kill or a power cut takes is what the design admits; all else is readable and promised afterwards."""
 
 import random
 import time

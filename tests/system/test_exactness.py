@@ -24,7 +24,10 @@ from tests.system.world import World
 QVGA: Final = EncodeSettings(frame_size="qvga", i_interval=15, bitrate_bps=300_000)
 CUT: Final = ("cut-1", "cut-2")
 """Cameras behind a way that cuts every byte anew."""
-RATES: Final = {"fps-25": 25, "fps-15": 15, "fps-10": 10, "fps-7-5": Fraction(15, 2), "fps-1": 1}
+RATES: Final = {
+    name: Fraction(rate)
+    for name, rate in (("fps-25", 25), ("fps-15", 15), ("fps-10", 10), ("fps-7-5", 7.5), ("fps-1", 1))
+}
 """Beside the 30 of all others."""
 ENCODED: Final = {
     "cut-1": QVGA,
@@ -33,9 +36,7 @@ ENCODED: Final = {
     "all-i": replace(QVGA, i_interval=1),
     "long-group": QVGA,
     "rate-change": QVGA,
-} | {
-    name: replace(QVGA, frame_rate=Fraction(rate), i_interval=max(1, int(rate / 2))) for name, rate in RATES.items()
-}
+} | {name: replace(QVGA, frame_rate=rate, i_interval=max(1, int(rate / 2))) for name, rate in RATES.items()}
 CAMERAS: Final = tuple(ENCODED)
 
 
@@ -58,7 +59,9 @@ class Recorded:
 
 
 @contextmanager
-def recording(world: World, folder: Path, seconds: float, segment_seconds: float, sync_seconds: float) -> Iterator[Recorded]:
+def recording(
+    world: World, folder: Path, seconds: float, segment_seconds: float, sync_seconds: float
+) -> Iterator[Recorded]:
     """Records every camera for so many seconds; what came of it."""
     with ExitStack() as alive:
         options = [CameraOptions(camera_id=name, encode=encode) for name, encode in ENCODED.items()]
@@ -197,7 +200,9 @@ def test_files_play_at_true_speed(recorded: Recorded, camera: str) -> None:
         at += len(movie.samples)
         for sample, record in zip(movie.samples, here, strict=True):
             meant = _seconds_between(here[0], record)
-            assert sample.ticks * movie.time_base == meant, f"{path}: at {sample.ticks * movie.time_base} s, not {meant}"
+            assert sample.ticks * movie.time_base == meant, (
+                f"{path}: at {sample.ticks * movie.time_base} s, not {meant}"
+            )
         _check_duration(recorded, path, here, sent[at] if at < len(sent) else None)
         said_s = (segment.row.end_us - segment.row.start_us) / 1_000_000
         assert said_s == pytest.approx(float(movie.duration_ticks * movie.time_base), abs=0.002)
