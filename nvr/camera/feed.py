@@ -34,8 +34,13 @@ class VideoFeed:
         on_frame: Callable[[Frame], None],
         *,
         patience: Patience = _USUAL,
+        collected: bool = False,
     ) -> None:
-        """`on_frame` is called synchronously for each frame; what it raises ends the attempt and comes out of `run`."""
+        """`on_frame` is called synchronously for each frame; what it raises ends the attempt and comes out of `run`.
+
+        `collected`: the caller calls `collect` four times a second for all its feeds at once, which costs many cameras
+        fewer wake-ups than each one's own bytes.
+        """
         self.address = address
         self.watched = False
         """Somebody waits for each picture as it comes: nothing is held back. Set by `watch`."""
@@ -57,6 +62,7 @@ class VideoFeed:
         self._clock = clock
         self._on_frame = on_frame
         self._patience = patience
+        self._collected = collected
         self._link: Link | None = None
         self._tick: asyncio.TimerHandle | None = None
         self._vigil = Vigil(patience, 0)
@@ -92,6 +98,11 @@ class VideoFeed:
         if self._link is not None:
             self._link.drain()
             self._link.end()
+
+    def collect(self) -> None:
+        """Takes what the kernel holds back; to be called every 250 ms by whoever said `collected`."""
+        if self._link is not None and self._link.low_water > 1:
+            self._link.drain(all_of_it=False)
 
     def watch(self, watched: bool) -> None:
         """Says whether somebody waits for each picture; takes effect at once when somebody does."""
@@ -148,7 +159,7 @@ class VideoFeed:
         now_us = self._clock.mono_us()
         self.connected_mono_us = now_us
         self._vigil = Vigil(self._patience, now_us)
-        self._low_water = LowWater(now_us)
+        self._low_water = LowWater(now_us, collected=self._collected)
         self._wait_for_tick(link)
 
     def _wait_for_tick(self, link: Link) -> None:

@@ -116,10 +116,14 @@ class Link(asyncio.BufferedProtocol):
             self.low_water = least_bytes
             self.guarded(self._socket.setsockopt, socket.SOL_SOCKET, socket.SO_RCVLOWAT, least_bytes)
 
-    def drain(self) -> None:
-        """Takes what the kernel holds for us now, whatever the low-water mark."""
+    def drain(self, *, all_of_it: bool = True) -> None:
+        """Takes what the kernel holds for us now, whatever the low-water mark.
+
+        Without `all_of_it` a read that does not fill the buffer is the last, which saves asking again: what came in the
+        same moment is taken the next time.
+        """
         if not self._is_taking:  # the buffer is in use: we are called by our own listener
-            self.guarded(self._drain)
+            self.guarded(self._drain, all_of_it)
 
     def guarded(self, step: Callable[..., None], *arguments: object) -> None:
         """Calls a step of this link's work; what it raises ends the link instead of reaching the loop."""
@@ -170,7 +174,7 @@ class Link(asyncio.BufferedProtocol):
             sock.close()
             raise
 
-    def _drain(self) -> None:
+    def _drain(self, all_of_it: bool) -> None:
         drained = 0
         while self._socket is not None and drained < _MOST_DRAINED and not self._ended.done():
             try:
@@ -184,6 +188,8 @@ class Link(asyncio.BufferedProtocol):
                 return
             drained += received
             self.buffer_updated(received)
+            if received < len(_BUFFER) and not all_of_it:
+                return
 
 
 async def _dial(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:

@@ -82,6 +82,7 @@ _EXACT_EVERY_US: Final = 300 * US
 _EXACT_US: Final = 2 * US
 _LEAST_BYTES: Final = 4 << 10
 _MOST_BYTES: Final = 64 << 10
+_MUCH_BYTES: Final = 16 << 10  # slower cameras send so few pictures that each may wake us
 _HELD_S: Final = 0.25
 
 
@@ -92,9 +93,13 @@ class LowWater:
     as it comes, while a link is young and for two seconds every five minutes (the timeline anchors its clock then),
     while somebody waits for each picture, and while nothing came since it was last asked (what the kernel holds must
     come out).
+
+    `collected`: somebody takes what there is every 250 ms, all cameras in one wake-up; then a camera that sends much
+    need not wake us itself, and the mark is twice as high.
     """
 
-    def __init__(self, started_us: int) -> None:
+    def __init__(self, started_us: int, *, collected: bool = False) -> None:
+        self._collected = collected
         self._started_us = started_us
         self._asked_us = started_us
         self._received = 0
@@ -108,7 +113,7 @@ class LowWater:
         age_us = now_us - self._started_us
         if eager or came == 0 or age_us < _YOUNG_US or age_us % _EXACT_EVERY_US < _EXACT_US:
             return 1
-        return self._held
+        return self._held * 2 if self._collected and self._held >= _MUCH_BYTES else self._held
 
     def _measure(self, now_us: int, received: int) -> None:
         passed_s = (now_us - self._asked_us) / US

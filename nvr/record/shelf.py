@@ -72,6 +72,8 @@ class Shelf:
         """A look waits on the I/O thread or hangs there; set by whoever asks for it."""
         self.open_files: set[DurableFile] = set()
         self.counts = counts
+        self._gathered: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
+        self._gathered_bytes = 0
         self._clock = clock
         self._known_uuid = known_uuid
         self._enter = enter
@@ -95,7 +97,25 @@ class Shelf:
 
     def put(self, cost_bytes: int, do: Callable[..., None], *args: Any) -> bool:
         """Queues work for the I/O thread; False where its queue is full. Work of cost 0 is always taken."""
-        return self.thread.put(cost_bytes, do, *args)
+        if self._gathered is None:
+            return self.thread.put(cost_bytes, do, *args)
+        if cost_bytes and self.thread.queued_bytes + self._gathered_bytes + cost_bytes > self.thread.queue_bytes:
+            return False
+        self._gathered.append((do, args))
+        self._gathered_bytes += cost_bytes
+        return True
+
+    def gather(self) -> None:
+        """Keeps work back until `release`, so that the I/O thread is woken once for what many cameras bring at once."""
+        self._gathered = []
+
+    def release(self) -> None:
+        """Hands over what was gathered."""
+        gathered, cost_bytes = self._gathered, self._gathered_bytes
+        self._gathered, self._gathered_bytes = None, 0
+        if gathered:
+            # Its cost was weighed piece by piece; nobody but the loop adds to the queue.
+            self.thread.put(cost_bytes, _do_all, gathered)
 
     def look(self) -> None:
         """Recognises the volume, measures its space, and says whether it takes footage."""
@@ -176,6 +196,15 @@ class Shelf:
         for each, size in sizes:
             each.note_synced(size)
         self.plan.volume_synced_us = self._clock.mono_us()
+
+
+def _do_all(gathered: list[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
+    """Each piece of work as if it came alone: one that fails unexpectedly is not the others' trouble."""
+    for do, args in gathered:
+        try:
+            do(*args)
+        except Exception:
+            log.exception("disk work failed", extra={"action": "volume-call-failed"})
 
 
 class Shelves:

@@ -126,7 +126,7 @@ class CameraUnit:
 
     async def _attempt(self) -> None:
         """One connection, from request to trouble; its counts are added up however it ends."""
-        self._feed = feed = VideoFeed(self._address, self._clock, self.recorder.take)
+        self._feed = feed = VideoFeed(self._address, self._clock, self.recorder.take, collected=True)
         try:
             await feed.run()
         finally:
@@ -173,7 +173,12 @@ class CameraUnit:
         except TimeoutError:
             return
 
-    # ---- once a second, called by the daemon for all units in one wake-up
+    # ---- now and then, called by the daemon for all units in one wake-up
+
+    def collect(self) -> None:
+        """Four times a second: takes what has arrived."""
+        if self._feed is not None:
+            self._feed.collect()
 
     def tick(self) -> None:
         """Looks after what frames alone do not drive."""
