@@ -5,14 +5,15 @@ index's log never grows behind a slow reader. Long lists are asked page by page 
 `cursor`).
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, bindparam, func, or_, select, tuple_
+from sqlalchemy import Connection, Engine, Row, bindparam, func, or_, select, text, tuple_
 
 from nvr.store import tables
 from nvr.store.connections import reader_engine, still_engine, translated, wal_path
@@ -20,8 +21,11 @@ from nvr.store.errors import IndexDamaged
 from nvr.store.lock import daemon_kept_out
 from nvr.store.names import parse_segment_name, segment_path
 from nvr.store.rows import (
+    Box,
     Camera,
     Garbage,
+    Look,
+    LookKind,
     Recorded,
     Run,
     Segment,
@@ -29,6 +33,7 @@ from nvr.store.rows import (
     SegmentState,
     Span,
     SpanKind,
+    View,
     VolumeRow,
 )
 from nvr.store.schema import INDEX_NAME, check_readable
@@ -48,6 +53,25 @@ class KnownFile(NamedTuple):
     volume_id: int
     state: str
     folder: str
+
+
+class KnownView(NamedTuple):
+    """A view of a camera as the index answers it."""
+
+    id: int
+    """Never given to another view."""
+    camera: str
+    """The camera's slug now."""
+    view: View
+
+
+class FoundLook(NamedTuple):
+    """A look as the index answers it, of which there are millions."""
+
+    start_us: int
+    duration_us: int
+    view_id: int
+    segment_id: int
 
 
 class Reader:
@@ -176,6 +200,52 @@ class Reader:
         if found is None or found.path.rpartition("/")[2] != name.rpartition("/")[2]:
             return None
         return found
+
+    # ---- where cameras looked
+
+    def views(self, cameras: Sequence[str] | None = None, preset: int | None = None) -> list[KnownView]:
+        """The distinct views of these cameras (default: all), or those of them on this preset."""
+        question = _views
+        values: dict[str, Any] = {}
+        if cameras is not None:
+            question = question.where(_camera_table.c.slug.in_(bindparam("slugs", expanding=True)))
+            values["slugs"] = list(cameras)
+        if preset is not None:
+            question = question.where(_view.c.preset == bindparam("preset_is"))
+            values["preset_is"] = preset
+        with self._asking() as connection:
+            return [KnownView(id_, slug, _view_of(*rest)) for id_, slug, *rest in connection.execute(question, values)]
+
+    def longest_segment_us(self) -> int:
+        """No segment of any camera is longer, and so no look: how far before a moment it may begin."""
+        with self._asking() as connection:
+            return connection.execute(_longest_segment).scalar() or 0
+
+    def looks_of(self, view_ids: Sequence[int], start_us: int, end_us: int) -> list[FoundLook]:
+        """The looks with one of these views that begin in [start, end), by start."""
+        values = {"ids": json.dumps(view_ids), "start_is": start_us, "end_is": end_us}
+        with self._asking() as connection:
+            return [FoundLook(*row) for row in connection.execute(_looks_of_views, values)]
+
+    def next_look(self, view_ids: Sequence[int], start_us: int) -> int | None:
+        """When the first look with one of these views begins that does not begin before `start_us`."""
+        values = {"ids": json.dumps(view_ids), "start_is": start_us}
+        with self._asking() as connection:
+            return connection.execute(_next_look, values).scalar()
+
+    def looks_along(
+        self, camera: str, start_us: int, end_us: int, *, after: Cursor | None = None, limit: int
+    ) -> tuple[list[Look], Cursor | None]:
+        """The looks of the camera's segments that touch [start, end), in order, of at most `limit` segments.
+
+        Answers the last segment's cursor as well; None where there was none.
+        """
+        segments = self.segments_between(camera, start_us, end_us, after=after, limit=limit)
+        values = {"ids": json.dumps([segment.id for segment in segments])}
+        with self._asking() as connection:
+            rows = connection.execute(_looks_of_segments, values)
+            looks = [Look(start, start + lasts, _view_of(*view)) for start, lasts, *view in rows]
+        return looks, segments[-1].cursor if segments else None
 
     # ---- what was not recorded
 
@@ -311,6 +381,14 @@ def _time_base(numerator: int, denominator: int) -> Fraction:
     return Fraction(numerator, denominator)  # an archive has few, and making one takes longer than the rest of a row
 
 
+@lru_cache(1024)
+def _view_of(
+    kind: str, pan_from: int, pan_to: int, tilt_from: int, tilt_to: int, zoom_from: int, zoom_to: int, preset: int
+) -> View:
+    box = Box(pan_from, pan_to, tilt_from, tilt_to, zoom_from, zoom_to)
+    return View(LookKind(kind), box, None if preset == tables.NO_PRESET else preset)
+
+
 def _span_of(row: Row[Any]) -> Span:
     return Span(SpanKind(row.kind), row.reason, row.start_us, row.end_us, row.epoch)
 
@@ -405,6 +483,35 @@ _known_files = (
         _segment.c.start_us >= bindparam("start_is"),
         _segment.c.start_us < bindparam("end_is"),
     )
+)
+
+_view, _look = tables.view, tables.look
+_what_view_is = (
+    *(_view.c.kind, _view.c.pan_from, _view.c.pan_to, _view.c.tilt_from, _view.c.tilt_to),
+    *(_view.c.zoom_from, _view.c.zoom_to, _view.c.preset),
+)
+_views = select(_view.c.id, _camera_table.c.slug, *_what_view_is).join(
+    _camera_table, _camera_table.c.id == _view.c.camera_id
+)
+_longest_segment = select(func.max(_camera_table.c.longest_segment_us))
+# Ids come as one JSON array: a statement with thousands of parameters would be another one each time. CROSS JOIN
+# keeps SQLite to the order written: for each id one walk along the index that holds all that is asked for.
+_looks_of_views = text(
+    "SELECT look.start_us, look.duration_us, look.view_id, look.segment_id FROM json_each(:ids) AS wanted"
+    " CROSS JOIN look ON look.view_id = wanted.value AND look.start_us >= :start_is AND look.start_us < :end_is"
+    " ORDER BY look.start_us"
+)
+_next_look = text(
+    "SELECT min((SELECT min(look.start_us) FROM look WHERE look.view_id = wanted.value AND look.start_us >= :start_is))"
+    " FROM json_each(:ids) AS wanted"
+)
+_wanted = func.json_each(bindparam("ids")).table_valued("key", "value", name="wanted")
+_looks_of_segments = (
+    select(_look.c.start_us, _look.c.duration_us, *_what_view_is)
+    .select_from(_wanted)
+    .join(_look, _look.c.segment_id == _wanted.c.value)
+    .join(_view, _view.c.id == _look.c.view_id)
+    .order_by(_wanted.c.key, _look.c.start_us)
 )
 
 _spans_between = (
