@@ -484,7 +484,7 @@ class _Line(Link):
         return LinkLost("the camera closed the alarm link")
 
     def look(self) -> None:
-        """Asks the kernel for the last sign of life: keep-alive is answered by a camera that has nothing to say, too."""
+        """Asks the kernel for the last sign of life: keep-alive is answered also by a camera with nothing to say."""
         if self._socket is None or self.opened_mono_us is None:
             return
         with suppress(OSError):  # it has just been closed
