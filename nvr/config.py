@@ -4,6 +4,7 @@ A new key is one line in its model here, and one in config.example.toml. A key t
 """
 
 import ipaddress
+import itertools
 import os
 import re
 import stat
@@ -37,6 +38,7 @@ RESERVED_CAMERA_NAMES = frozenset(
     }
 )
 
+_MAX_POINTS = 100  # of a lens's table: one for each part of the zoom scale
 _MAX_CONFIG_BYTES = 4 << 20  # fifty cameras take 20 kB; a device or a video given by mistake is not read to its end
 
 
@@ -149,6 +151,28 @@ def split_listen(value: str) -> tuple[str, int]:
     return _host(host[1:-1] if bracketed else host), int(port)
 
 
+def _field_of_view(value: object) -> tuple[tuple[float, float], ...]:
+    """Pairs of zoom and degrees: zoom rises, the picture gets narrower."""
+    pairs = value if isinstance(value, list) else []
+    if not 1 <= len(pairs) <= _MAX_POINTS or not all(map(_is_pair, pairs)):
+        raise ValueError("must be pairs of a zoom figure and degrees, such as [[0, 55.4], [90.89, 2.2]]")
+    points = [(float(zoom), float(wide)) for zoom, wide in pairs]
+    if not all(0 <= zoom < 100 and 0 < wide < 180 for zoom, wide in points):
+        raise ValueError("must have zoom figures from 0 to 99.99 and degrees between 0 and 180")
+    for (zoom, wide), (next_zoom, next_wide) in itertools.pairwise(points):
+        if not (zoom < next_zoom and wide >= next_wide):
+            raise ValueError("must have rising zoom figures whose pictures get narrower")
+    return tuple(points)
+
+
+def _is_pair(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(part, int | float) and not isinstance(part, bool) for part in value)
+    )
+
+
 def _shown(value: str) -> str:
     return repr(value if len(value) <= 60 else value[:57] + "...")
 
@@ -159,6 +183,7 @@ Host = Annotated[str, AfterValidator(_host)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ConfigPath = Annotated[Path, BeforeValidator(_path)]
 Listen = Annotated[str, AfterValidator(_listen)]
+FieldOfView = Annotated[tuple[tuple[float, float], ...], Field(strict=False), BeforeValidator(_field_of_view)]
 
 
 # ---- the tables -----------------------------------------------------------------------------------------------------
@@ -213,6 +238,8 @@ class Camera(_Table):
     record: Literal["continuous", "off"] = "continuous"
     volume: Slug | None = None
     """The [[volume]] it records to; None: nvr spreads the cameras over all of them."""
+    field_of_view: FieldOfView | None = None
+    """How many degrees wide the picture is, by zoom; None: by the model that the camera says it is."""
 
     @model_validator(mode="after")
     def _one_password(self) -> Self:

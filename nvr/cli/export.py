@@ -1,24 +1,25 @@
-"""A window of footage as one file to hand over: which files it comes from, written beside its place, then named."""
+"""A window of footage as files to hand over: which files it comes from, written beside its place, then named."""
 
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from nvr import __version__, config
 from nvr.cli.archive import FIRST_US, LAST_US, LiveSegment, live_of, path_of, segments
 from nvr.cli.errors import NotWellError, WrongUseError
+from nvr.cli.picture_table import write_table
 from nvr.cli.printing import note
 from nvr.cli.times import iso_utc, local_text
 from nvr.media import boxes
 from nvr.media.durable import Disk
 from nvr.media.errors import MediaError
-from nvr.media.stitch import Source, Stitched, window
+from nvr.media.stitch import Source, Stitched, pieces, window
 from nvr.store.reader import Reader
 from nvr.store.rows import Segment
 from nvr.units import US
@@ -38,25 +39,71 @@ class _File:
     duration_ticks: int
 
 
-def export(
-    reader: Reader, settings: config.Config, camera: str, start_us: int, end_us: int, out: Path, *, force: bool
-) -> list[Stitched]:
-    """Write the window to `out`, bit-exact, and answer the files as they lie there, synced.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A CSV that was written."""
 
-    It begins at the key picture at or before `start_us`. Where the picture's size changes there is a second file.
-    Raises WrongUseError and NotWellError; then nothing is left at `out` that was not there before.
+    path: Path
+    lines: int
+    """One for each picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What lies where it was asked for, synced."""
+
+    films: list[Stitched]
+    tables: list[Table]
+
+
+_Draft = TypeVar("_Draft", Stitched, Table)
+
+
+def export(
+    reader: Reader,
+    settings: config.Config,
+    camera: str,
+    start_us: int,
+    end_us: int,
+    out: Path | None,
+    table: Path | None,
+    *,
+    force: bool,
+) -> Written:
+    """Write the window to `out`, bit-exact, and where the camera looked at each of its pictures to `table`.
+
+    It begins at the key picture at or before `start_us`. Where the picture's size changes there is a second film.
+    Raises WrongUseError and NotWellError; then nothing is left there that was not there before.
     """
-    _check_place(out, force=force)
+    places = [place for place in (out, table) if place is not None]
+    for place in places:
+        _check_place(place, force=force)
+    if out is not None and table is not None and out.absolute() == table.absolute():
+        raise WrongUseError(f"{out} cannot be film and table at once; name two files")
     live = live_of(settings, camera) or []
     found = list(segments(reader, camera, start_us, end_us))
     files = [*_sealed(found, settings), *_growing(live, found)]
     sources = [_source(file, start_us, end_us) for file in files if file.start_us < end_us and file.end_us > start_us]
-    with _workshop(out) as room:
-        with _progress() as progress:
-            written = _stitched(sources, room / out.name, camera, progress)
-        if not written:
+    with ExitStack() as rooms:
+        films: list[Stitched] = []
+        if out is not None:
+            room = rooms.enter_context(_workshop(out))
+            with _progress() as progress:
+                films = _stitched(sources, room / out.name, camera, progress)
+        with _in_sentences(table or places[0]):
+            taken = [piece for film in films for piece in film.pieces] if films else pieces(sources)
+        if not taken:
             raise NotWellError(_nothing_there(reader, camera, start_us, end_us))
-        return [_placed(one, out.with_name(one.path.name), force=force) for one in written]
+        tables: list[Table] = []
+        if table is not None:
+            draft = rooms.enter_context(_workshop(table)) / table.name
+            with _in_sentences(table):
+                tables = [Table(draft, write_table(taken, camera, draft))]
+        # Only now, when nothing can be missing any more.
+        return Written(
+            [_placed(film, places[0].with_name(film.path.name), force=force) for film in films],
+            [_placed(one, places[-1], force=force) for one in tables],
+        )
 
 
 def _check_place(out: Path, *, force: bool) -> None:
@@ -123,8 +170,14 @@ def _stitched(
         "comment": f"exported by nvr {__version__}, pictures as the camera sent them",
         "creation_time": iso_utc(sources[0].start_us),
     }
-    try:
+    with _in_sentences(out):
         return window(sources, out, metadata=metadata, progress=progress)
+
+
+@contextmanager
+def _in_sentences(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise NotWellError(f"{error.filename or out.name} failed: {(error.strerror or str(error)).lower()}") from error
     except MediaError as error:
@@ -144,20 +197,20 @@ def _workshop(out: Path) -> Iterator[Path]:
         shutil.rmtree(room, ignore_errors=True)
 
 
-def _placed(stitched: Stitched, place: Path, *, force: bool) -> Stitched:
+def _placed(draft: _Draft, place: Path, *, force: bool) -> _Draft:
     """Give a finished file its name; nothing there is replaced unless asked for."""
     disk = Disk()
     try:
         if force:
-            stitched.path.replace(place)
+            draft.path.replace(place)
         else:
-            disk.rename_noreplace(stitched.path, place)
+            disk.rename_noreplace(draft.path, place)
         disk.fsync_directory(place.parent)
     except FileExistsError:
         raise NotWellError(f"{place} exists; name another file, or add --force to replace it") from None
     except OSError as error:
         raise NotWellError(f"{place} cannot be written: {(error.strerror or '').lower()}") from None
-    return replace(stitched, path=place)
+    return replace(draft, path=place)
 
 
 def _nothing_there(reader: Reader, camera: str, start_us: int, end_us: int) -> str:

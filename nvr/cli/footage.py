@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nvr import config
-from nvr.cli.archive import FIRST_US, LAST_US, LiveSegment, known_camera, live_of, path_of, segments
+from nvr.cli import where
+from nvr.cli.archive import LAST_US, LiveSegment, known_camera, live_of, path_of, segments
+from nvr.cli.asked import TIME, FromOption, ToOption, asked
 from nvr.cli.errors import WrongUseError
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json_list, print_table, size_text
-from nvr.cli.times import duration_text, iso_utc, local_text, read_moment
+from nvr.cli.times import duration_text, iso_utc, local_text
 from nvr.clock import HostClock
 from nvr.store.ledger import Covered, coverage
 from nvr.store.reader import Reader, open_reader
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
 commands = typer.Typer(help="What was recorded, what was not and why.", no_args_is_help=True)
 
 CameraOption = Annotated[str, typer.Option("--camera", metavar="C", help="The camera's name.")]
-_TIME = "local 2026-11-23[T14:03[:22]], or with zone, or -10m, -2h, now"
-FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help=f"Begin: {_TIME}.")]
-ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="End, in the same forms.")]
 
 
 @commands.command(name="list")
@@ -41,7 +40,7 @@ def list_(
     All of them, or those that touch the time asked for; not the one being written.
     """
     settings = config.load(config.find(config_file))
-    start_us, end_us = _asked(begin, end, until_us=LAST_US)
+    start_us, end_us = asked(begin, end, until_us=LAST_US)
     reader = open_reader(settings.data_dir)
     known_camera(reader, settings, camera)
     found = segments(reader, camera, start_us, end_us)
@@ -66,7 +65,7 @@ def coverage_(
     """
     settings = config.load(config.find(config_file))
     now_us = HostClock().utc_us()
-    start_us, end_us = _asked(begin, end, until_us=now_us)
+    start_us, end_us = asked(begin, end, until_us=now_us)
     live = live_of(settings, camera)
     reader = open_reader(settings.data_dir)
     known = known_camera(reader, settings, camera)
@@ -82,32 +81,44 @@ def coverage_(
 @commands.command(name="export")
 def export_(
     camera: CameraOption,
-    begin: Annotated[str, typer.Option("--from", metavar="T", help=f"Begin: {_TIME}.")],
+    begin: Annotated[str, typer.Option("--from", metavar="T", help=f"Begin: {TIME}.")],
     end: Annotated[str, typer.Option("--to", metavar="T", help="End, in the same forms.")],
-    out: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The MP4 to write.")],
+    out: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="The MP4 to write.")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Where the camera looked, a line for each picture.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE where it exists.")] = False,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write one MP4 of a camera's time, bit-exact.
+    """Write one MP4 of a camera's time, bit-exact, or where it looked at each picture, or both.
 
     It begins at the last key picture before --from, so that it plays from its first picture. Over a gap the last
     picture stands. Where the camera's picture changed its size, what follows is a second file FILE-2.
     """
     from nvr.cli.export import export  # it brings FFmpeg, which no other command needs
 
+    if out is None and table is None:
+        raise WrongUseError("name what to write: -o FILE for the pictures, --csv FILE for where the camera looked")
     settings = config.load(config.find(config_file))
-    start_us, end_us = _asked(begin, end, until_us=LAST_US)
+    start_us, end_us = asked(begin, end, until_us=LAST_US)
     reader = open_reader(settings.data_dir)
     known_camera(reader, settings, camera)
-    written = export(reader, settings, camera, start_us, end_us, out, force=force)
+    written = export(reader, settings, camera, start_us, end_us, out, table, force=force)
     if as_json:
-        print_json_list(_export_facts(one) for one in written)
+        tables = [{"path": str(one.path.absolute()), "frames": one.lines} for one in written.tables]
+        print_json_list([*(_export_facts(one) for one in written.films), *tables])
         return
-    for one in written:
-        typer.echo(_export_sentence(one))
-    if len(written) > 1:
-        note(f"the camera's picture changed, so there are {len(written)} files")
+    for film in written.films:
+        typer.echo(_export_sentence(film))
+    for one in written.tables:
+        typer.echo(f"{one.path}: where the camera looked at {one.lines} pictures")
+    if len(written.films) > 1:
+        note(f"the camera's picture changed, so there are {len(written.films)} files")
+
+
+commands.command(name="where")(where.where_)
+commands.command(name="moves")(where.moves_)
 
 
 def _covered(
@@ -129,28 +140,6 @@ def _why_no_daemon(reader: Reader, camera: Camera) -> str:
     """An orderly stop ends every run; one that goes on in the index alone was cut off."""
     crashed = any(run.camera_id == camera.id for run in reader.open_runs())
     return "service-crashed" if crashed else "service-stopped"
-
-
-def _asked(begin: str | None, end: str | None, *, until_us: UtcMicros) -> tuple[UtcMicros, UtcMicros]:
-    """The span asked for. Raises WrongUseError where it is none."""
-    now_us = HostClock().utc_us()
-    start_us, end_us = FIRST_US, until_us
-    if begin is not None:
-        start_us, said = read_moment(begin, now_us)
-        _pass_on(said)
-    if end is not None:
-        end_us, said = read_moment(end, now_us, later=True)
-        _pass_on(said)
-    if start_us >= end_us:
-        raise WrongUseError(
-            f"--from {local_text(start_us)} is not before {'--to' if end else 'now,'} {local_text(end_us)}"
-        )
-    return start_us, end_us
-
-
-def _pass_on(said: str | None) -> None:
-    if said:
-        note(said)
 
 
 def _segment_facts(segment: Segment, settings: config.Config) -> dict[str, Any]:

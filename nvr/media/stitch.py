@@ -98,6 +98,11 @@ def window(
     return written
 
 
+def pieces(sources: Sequence[Source]) -> list[Piece]:
+    """Which pictures a window of these sources holds. Raises OSError and NotDecodable."""
+    return [cut.piece for cut in map(_cut, sources) if cut.pictures]
+
+
 class _Cut:
     """The pictures of a source that are wanted."""
 
@@ -107,6 +112,10 @@ class _Cut:
         first, end = _range_wanted(movie.samples, source.first_tick, source.last_tick)
         self.first_frame = first
         self.pictures = movie.samples[first:end]
+
+    @property
+    def piece(self) -> Piece:
+        return Piece(self.source, self.first_frame, len(self.pictures))
 
     @property
     def start_us(self) -> int:
@@ -138,7 +147,7 @@ class _Writer:
             self._release(picture.ticks + shift)
             self._held = (data, picture.ticks + shift, picture.key)
             self._held_end = picture.ticks + picture.duration + shift
-        self._pieces.append(Piece(cut.source, cut.first_frame, len(cut.pictures)))
+        self._pieces.append(cut.piece)
         self._frames += len(cut.pictures)
 
     def finish(self, label_for: Callable[[Stitched], label.Label] | None) -> Stitched:
