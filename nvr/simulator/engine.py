@@ -13,7 +13,7 @@ from nvr.simulator.ptz import Position
 
 _US: Final = 1_000_000
 _COUNTERS: Final = 1 << 32
-_SETTLE_S: Final = 2  # what rate control needs to settle before a loop is kept
+_SETTLE_S: Final = 1  # what rate control needs to settle before a loop is kept
 
 
 @dataclass(slots=True)

@@ -138,7 +138,7 @@ def test_a_clock_that_drifts_paces_the_pictures_too() -> None:
         simulator.camera.fault("clock-drift:-200000")
         await client.read(0.2)
         mark = len(simulator.camera.sent)
-        await client.read(0.8)
+        await client.read(0.4)
         sent = simulator.camera.sent[mark:]
         passed_s = (sent[-1].captured_at_us - sent[0].captured_at_us) / 1e6
         assert (sent[-1].vop_ticks - sent[0].vop_ticks) / sent[0].resolution == pytest.approx(0.8 * passed_s, rel=0.01)
@@ -220,7 +220,7 @@ def test_the_head_of_an_answer_can_go_on_without_end() -> None:
         async with Simulator(small()) as simulator:
             simulator.camera.fault("endless-head")
             async with watching(simulator) as client:
-                await client.read(0.4)
+                await client.read(0.25)
             assert b"\r\n\r\n" not in client.raw
             assert len(client.raw) > 16_000
 
@@ -230,7 +230,7 @@ def test_the_head_of_an_answer_can_go_on_without_end() -> None:
 def test_the_head_of_a_part_can_go_on_without_end() -> None:
     async def act(simulator: Simulator, client: Client) -> None:
         simulator.camera.fault("endless-part-head")
-        await client.read(0.5)
+        await client.read(0.25)
         assert client.raw.count(b"X-Filler") > 10
         assert b"\r\n\r\n" not in client.raw[client.raw.index(b"X-Filler") :]
 
@@ -310,8 +310,8 @@ def test_a_slow_link_takes_so_many_bytes_a_second_and_drops_the_rest() -> None:
         simulator.camera.fault("slow:10000")
         await client.read(0.2)
         before = len(client.raw)
-        await client.read(1.0)
-        assert len(client.raw) - before == pytest.approx(10_000, rel=0.3)
+        await client.read(0.4)
+        assert len(client.raw) - before == pytest.approx(4_000, rel=0.4)
         assert any(record.why == "slow-client" for record in simulator.camera.sent)
         simulator.camera.clear("slow")
         count = client.raw.count(VOP)
@@ -343,7 +343,7 @@ def test_dropped_frames_are_never_encoded_so_what_comes_decodes() -> None:
         sent = from_key(simulator.camera.sent)
         ticks = [record.vop_ticks for record in sent]
         steps = [after - before for before, after in pairwise(ticks)]
-        assert steps[-8:].count(2_000) >= 6
+        assert steps[-8:].count(1_000) >= 6
         assert decoded([record.data or b"" for record in sent]) == [(r.counter, r.clock_ms) for r in sent]
 
     _with_stream(act)

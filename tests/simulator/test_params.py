@@ -165,14 +165,14 @@ def test_encode_settings_change_the_running_stream() -> None:
 def test_the_camera_moves_at_finite_speed_and_knows_its_presets() -> None:
     async def story() -> None:
         async with Simulator(small()) as simulator:
-            assert await _said(simulator, "camera.motion.pan=60.00") == "camera.motion.pan&200 OK"
+            assert await _said(simulator, "camera.motion.pan=30.00") == "camera.motion.pan&200 OK"
             assert await _said(simulator, "camera.motion.pan.status") == "camera.motion.pan.status=moving&200 OK"
             between = float((await _said(simulator, "camera.motion.pan")).split("=")[1].removesuffix("&200 OK"))
-            assert 0 < between < 60
-            await asyncio.sleep(0.3)
-            assert await _said(simulator, "camera.motion.pan") == "camera.motion.pan=60.00&200 OK"
-            await _said(simulator, "camera.motion.pan=-61.00")
-            await asyncio.sleep(0.3)
+            assert 0 < between < 30
+            await asyncio.sleep(0.15)
+            assert await _said(simulator, "camera.motion.pan") == "camera.motion.pan=30.00&200 OK"
+            await _said(simulator, "camera.motion.pan=-31.00")
+            await asyncio.sleep(0.15)
             assert await _said(simulator, "camera.motion.pan") == "camera.motion.pan=359.00&200 OK"
             assert (
                 await _said(simulator, "camera.position(3).status") == "camera.position(3).status=unregistered&200 OK"
@@ -183,15 +183,15 @@ def test_the_camera_moves_at_finite_speed_and_knows_its_presets() -> None:
             assert await _said(simulator, "camera.status") == "camera.status=3&200 OK"
             await _said(simulator, "camera.motion.tilt=+10.50")
             assert await _said(simulator, "camera.status") == "camera.status=none&200 OK"
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
             assert simulator.camera.looks_at(time.monotonic()) == (35_900, 1_550, 0)
             await _said(simulator, "camera.position(3).status=goto")
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
             assert await _said(simulator, "camera.status") == "camera.status=3&200 OK"
             assert simulator.camera.looks_at(time.monotonic()) == (35_900, 500, 0)
             await _said(simulator, "camera.motion.zoom.mode=in")
             await _said(simulator, "camera.motion.zoom.status=start")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
             await _said(simulator, "camera.motion.zoom.status=stop")
             assert await _said(simulator, "camera.motion.zoom.status") == "camera.motion.zoom.status=stop&200 OK"
             assert 100 < simulator.camera.looks_at(time.monotonic())[2] < 3_000
@@ -247,7 +247,7 @@ def test_access_restriction_closes_video_and_spares_parameters() -> None:
 
 def test_a_restart_ends_everything_forgets_what_was_not_saved_and_comes_back() -> None:
     async def story() -> None:
-        async with Simulator(small(restart_s=0.3)) as simulator, watching(simulator) as client:
+        async with Simulator(small(restart_s=0.15)) as simulator, watching(simulator) as client:
             await client.read_until_vops(2)
             await _said(simulator, "encode(2).framesize=vga")
             await _said(simulator, "camera.image.pedestal=0")
@@ -256,7 +256,7 @@ def test_a_restart_ends_everything_forgets_what_was_not_saved_and_comes_back() -
             assert client.closed
             with pytest.raises(ConnectionRefusedError):
                 await asked(simulator.http_port, "/")
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.25)
             assert await _said(simulator, "camera.image.pedestal") == "camera.image.pedestal=50&200 OK"
             assert await _said(simulator, "encode(2).framesize") == "encode(2).framesize=qvga&200 OK"
 

@@ -1,6 +1,7 @@
 """The MPEG-4 stream of a simulated camera: framing, headers, times, pictures, and the truth about them."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import socket
@@ -58,12 +59,12 @@ def _keys_on(units: list[bytes]) -> list[bytes]:
 def test_a_bare_stream_decodes_without_an_error_and_its_counters_come_in_order() -> None:
     async def story() -> None:
         async with Simulator(small()) as simulator, watching(simulator, ptz=False) as client:
-            await client.read_until_vops(35)
+            await client.read_until_vops(30)
             assert client.answer.headers["Content-Type"] == "video/mp4v-es"
             units = _keys_on(cut_units(client.answer.body))
             said = decoded(units)
             sent = from_key(simulator.camera.sent)[: len(units)]
-        assert len(units) >= 20
+        assert len(units) >= 15
         assert [record.data for record in sent] == units
         assert said == [(record.counter, record.clock_ms) for record in sent]
         assert [record.counter for record in sent] == list(range(sent[0].counter, sent[0].counter + len(sent)))
@@ -139,9 +140,9 @@ def test_each_part_says_where_the_camera_looked_while_it_moves() -> None:
         positions = [part.position for part in whole_parts(client.answer.body)]
         assert positions == [record.position for record in sent][: len(positions)]
         steps = {after[0] - before[0] for before, after in pairwise(positions[:15])}
-        # 90 degrees a second at 30 pictures a second; a busy machine may skip one.
-        assert {step % 300 for step in steps} <= {299, 0, 1}
-        assert all(step > 200 for step in steps)
+        # 90 degrees a second at 60 pictures a second; a busy machine may skip one.
+        assert {step % 150 for step in steps} <= {149, 0, 1}
+        assert all(step > 100 for step in steps)
         assert positions[-1] == (12_345, 18_500, 9_999)
 
     run(story())
@@ -178,37 +179,37 @@ RATES = [("30", 30_000, 10), ("7.5", 30, 4), ("25", 30_000, 1), ("1", 1_000, 255
 
 
 def test_times_of_vops_are_exact_at_every_rate_and_right_by_the_cameras_clock() -> None:
-    async def watched(simulator: Simulator, camera: int) -> tuple[Client, float]:
-        async with watching(simulator, camera=camera) as client:
-            await client.read(2.4)
-        return client, time.time()
-
     async def story() -> None:
         cameras = [
-            small(encode=EncodeSettings("qvga", Fraction(rate), interval, 200_000, resolution), join="key")
+            small(encode=EncodeSettings("qvga", Fraction(rate), interval, 200_000, resolution))
             for rate, resolution, interval in RATES
         ]
-        async with Simulator(cameras) as simulator:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(watched(simulator, at)) for at in range(len(cameras))]
-            for at, (rate, resolution, interval) in enumerate(RATES):
-                client, ended_s = tasks[at].result()
-                units = [part.body for part in whole_parts(client.answer.body)]
-                times = list(_times(units))
-                assert len(times) >= 2.4 * Fraction(rate) / 2, f"{rate} fps: {len(times)} pictures"
-                steps = {(after - before) * Fraction(rate) for before, after in pairwise(times)}
-                # Whole numbers: a machine too busy for a picture skips it, and its time with it.
-                assert all(step.denominator == 1 and 1 <= step <= 8 for step in steps), (rate, steps)
-                assert 1 in steps
-                keys = [n for n, unit in enumerate(units) if _VOL in start_codes(unit)]
-                assert keys == list(range(0, len(units), interval))
-                vol = find_vol(units[0])
-                assert vol is not None
-                assert (vol.width, vol.height, vol.resolution) == (320, 240, resolution)
-                assert abs(float(times[-1]) - ended_s % 86_400) < 1.5
-                sent = simulator.cameras[at].sent
-                assert [Fraction(record.vop_ticks, resolution) % 86_400 for record in sent][: len(times)] == times
-                assert len(decoded(units)) == len(units)
+        async with Simulator(cameras) as simulator, contextlib.AsyncExitStack() as links:
+            clients = [await links.enter_async_context(watching(simulator, camera=at)) for at in range(len(cameras))]
+            await asyncio.gather(*(client.read_until(b"\r\n\r\n", 1) for client in clients))
+            # A fresh encoder begins with an I-VOP at once, which at 1 picture a second is worth a wait.
+            before = [len(camera.sent) for camera in simulator.cameras]
+            for camera in simulator.cameras:
+                camera.change(bitrate_bps=210_000)
+            await asyncio.gather(*(client.read(1.3) for client in clients))
+            ended_s = time.time()
+        for at, (rate, resolution, interval) in enumerate(RATES):
+            units = [part.body for part in whole_parts(clients[at].answer.body)][before[at] :]
+            times = list(_times(units))
+            assert len(times) >= 0.6 * Fraction(rate) + 1, f"{rate} fps: {len(times)} pictures"
+            steps = {(after - earlier) * Fraction(rate) for earlier, after in pairwise(times)}
+            # Whole numbers: a machine too busy for a picture skips it, and its time with it.
+            assert all(step.denominator == 1 and 1 <= step <= 8 for step in steps), (rate, steps)
+            assert 1 in steps
+            keys = [n for n, unit in enumerate(units) if _VOL in start_codes(unit)]
+            assert keys == list(range(0, len(units), interval))
+            vol = find_vol(units[0])
+            assert vol is not None
+            assert (vol.width, vol.height, vol.resolution) == (320, 240, resolution)
+            assert abs(float(times[-1]) - ended_s % 86_400) < 1.5
+            sent = simulator.cameras[at].sent[before[at] :]
+            assert [Fraction(record.vop_ticks, resolution) % 86_400 for record in sent][: len(times)] == times
+            assert len(decoded(units)) == len(units)
 
     run(story())
 
@@ -217,7 +218,7 @@ def test_settings_changed_at_run_time_change_the_running_stream_and_its_vol() ->
     async def story() -> None:
         async with Simulator(small()) as simulator, watching(simulator) as client:
             await client.read_until_vops(15)
-            simulator.camera.change(frame_size="vga", i_interval=3, frame_rate=Fraction(15))
+            simulator.camera.change(frame_size="vga", i_interval=3, frame_rate=Fraction(30))
             await client.read_until_vops(30)
         units = _keys_on([part.body for part in whole_parts(client.answer.body)])
         said = decoded(units)
@@ -227,7 +228,7 @@ def test_settings_changed_at_run_time_change_the_running_stream_and_its_vol() ->
         assert None not in said
         times = list(_times(units))
         assert times == sorted(set(times))
-        assert times[-1] - times[-2] == Fraction(1, 15)
+        assert times[-1] - times[-2] == Fraction(1, 30)
 
     run(story())
 
@@ -252,7 +253,7 @@ def test_a_clock_that_is_wrong_and_fast_shows_in_stamp_gov_and_pace() -> None:
     async def story() -> None:
         camera = small(clock_offset_s=-3600.5, clock_drift_ppm=100_000, join="key")
         async with Simulator(camera) as simulator, watching(simulator) as client:
-            await client.read(1.2)
+            await client.read(0.6)
             sent = simulator.camera.sent
             assert abs(simulator.camera.clock_us() / 1e6 - time.time() + 3600.5) < 1
         units = [part.body for part in whole_parts(client.answer.body)]
@@ -272,11 +273,11 @@ def test_a_client_that_reads_too_slowly_loses_whole_vops_and_the_truth_says_whic
         camera = small(encode=encode, send_buffer_bytes=4096, queue_bytes=40_000)
         async with Simulator(camera) as simulator:
             reader, writer = await asyncio.open_connection("127.0.0.1", simulator.http_port, limit=1024)
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
             writer.write(request("/api/video?encode=mpeg4&ptz_info=on"))
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(0.3)
             client = Client(reader, writer)
-            await client.read(0.5)
+            await client.read_until_vops(6)
             writer.close()
             sent = simulator.camera.sent
         dropped = [record for record in sent if not record.sent]
@@ -294,7 +295,7 @@ def test_a_client_that_reads_too_slowly_loses_whole_vops_and_the_truth_says_whic
 def test_a_loop_goes_on_in_time_and_decodes_across_its_seam() -> None:
     async def story() -> None:
         async with (
-            Simulator([small(join="key")] * 2, loop_s=0.6) as simulator,
+            Simulator([small(join="key")] * 2, loop_s=0.3) as simulator,
             watching(simulator, ptz=False) as client,
         ):
             await client.read_until_vops(45)
@@ -303,7 +304,7 @@ def test_a_loop_goes_on_in_time_and_decodes_across_its_seam() -> None:
         said = decoded(units)
         assert len(units) > 40
         assert said == [(record.counter, record.clock_ms) for record in sent[: len(units)]]
-        assert len(set(said)) == 20, "0.6 s are 18 pictures, in whole groups 20"
+        assert len(set(said)) == 20, "0.3 s are 18 pictures, in whole groups 20"
         times = list(_times(units))
         assert times == sorted(set(times))
 
