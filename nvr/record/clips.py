@@ -117,7 +117,7 @@ class _Clip:
 class ClipDesk:
     """One camera's open clips.
 
-    `remember_us`: for how long I-VOPs are remembered, at least the longest pre-roll of the camera's rules.
+    `remember_us`: for how long I-VOPs are remembered, at least as far back as footage may be wanted.
     """
 
     def __init__(self, max_clip_us: int, remember_us: int, first_clip: int = 1) -> None:

@@ -138,9 +138,9 @@ class Gate:
         return self._admission
 
     @property
-    def is_closing(self) -> bool:
-        """Frames are still written, up to the next I-VOP."""
-        return self._admission is not self.level.admission
+    def admission(self) -> Admission:
+        """What happens to frames now; they are still written up to the next I-VOP where `level` says hold."""
+        return self._admission
 
     def _decide(self, utc_us: int, mono_us: int, *, clip_open: bool) -> Level:
         match self._plan.mode_at(utc_us):

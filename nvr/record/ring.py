@@ -47,8 +47,8 @@ class _Group:
 class GopRing:
     """One camera's latest groups of pictures.
 
-    `keep_us` is the longest pre-roll wanted: the ring reaches back at least as far, to an I-VOP. The caps win over it,
-    and whole groups give way, the oldest first. The group that goes on gives way to `cap_bytes` alone: without it
+    `keep_us` is how far back footage may be wanted: the ring reaches at least as far, to an I-VOP. The caps win over
+    it, and whole groups give way, the oldest first. The group that goes on gives way to `cap_bytes` alone: without it
     nothing could be recorded until the next I-VOP, which may be minutes away (interval 255 at 1 fps).
     """
 
@@ -122,8 +122,16 @@ class GopRing:
         while len(groups) > 1 and groups[1].start_us <= self._newest_us - self._keep_us:
             self._drop_oldest()
         while (len(groups) > 1 and self.span_us > self._cap_us) or self.bytes > self._cap_bytes:
-            self.overflowed += groups[0].end_us > self._newest_us - self._keep_us
+            self.overflowed += self._oldest_is_needed()
             self._drop_oldest()
+
+    def _oldest_is_needed(self) -> bool:
+        """Without it the ring does not reach back as far as it should."""
+        from_us = self._newest_us - self._keep_us
+        if len(self._groups) < 2:
+            return True
+        oldest, after = self._groups[0], self._groups[1]
+        return oldest.end_us > from_us if after.apart else after.start_us > from_us
 
     def _drop_oldest(self) -> None:
         self.bytes -= self._groups.popleft().bytes
@@ -131,9 +139,8 @@ class GopRing:
             self._vol = None
 
 
-def check_pre(pre_us: int, cap_us: int = LONGEST_US) -> None:
-    """Raises ValueError with a sentence's end where no ring reaches back so far."""
-    if pre_us > cap_us:
-        raise ValueError(
-            f"is {pre_us / US:g}, but the ring in memory holds the last {cap_us / US:g} seconds before an alarm at most"
-        )
+def check_pre(pre_us: int, debounce_us: int = 0, cap_us: int = LONGEST_US) -> None:
+    """Raises ValueError with a sentence's end where no ring reaches back so far from when the alarm is told."""
+    if pre_us + debounce_us > cap_us:
+        late = f" and the alarm is told {debounce_us / US:g} s late by its debounce" if debounce_us else ""
+        raise ValueError(f"is {pre_us / US:g}{late}, but the ring in memory holds at most the last {cap_us / US:g} s")

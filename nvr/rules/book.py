@@ -145,9 +145,10 @@ class RuleBook:
         return any(watch.rule.needs_motion for watch in self._watches)
 
     @property
-    def longest_pre_us(self) -> int:
-        """How far back footage may be wanted."""
-        return max(self._manual.pre_us, *(watch.rule.pre_us for watch in self._watches), 0)
+    def reach_us(self) -> int:
+        """How far back from now footage may be wanted: an alarm told after its debounce still has its pre-roll."""
+        rules = (self._manual, *(watch.rule for watch in self._watches))
+        return max(rule.pre_us + rule.debounce_us for rule in rules)
 
 
 @dataclass(slots=True)
