@@ -16,3 +16,12 @@ US = 1_000_000
 
 PanTiltZoom = tuple[int, int, int]
 """Pan 0..35999, tilt 0..19000 (0 is -5 degrees, 500 horizontal), zoom 0..9999: the wire's hundredths (guide 2.1)."""
+
+
+def size_text(size_bytes: float) -> str:
+    """Bytes for a person, in the units that disks are sold in."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.2f} TB"

@@ -9,6 +9,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from nvr.units import size_text
+
+__all__ = ["ConfigOption", "JsonOption", "note", "print_json", "print_json_list", "print_table", "size_text"]
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration file  [default: /etc/nvr/config.toml, ./config.toml]"),
@@ -49,15 +53,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int
 def note(sentence: str) -> None:
     """Something to know beside the answer; on stderr, so that the answer stays clean."""
     sys.stderr.write(f"nvr: {sentence}\n")
-
-
-def size_text(size_bytes: float) -> str:
-    """Bytes for a person, in the units that disks are sold in."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size_bytes < 1000:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:.2f} TB"
 
 
 def _print_page_plain(columns: Sequence[str], page: list[list[str]], *, first: bool) -> None:

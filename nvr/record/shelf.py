@@ -18,7 +18,7 @@ from nvr.record.syncing import How, SyncPlan
 from nvr.store.archive import Archive
 from nvr.store.errors import DiskFull, VolumeMissing
 from nvr.store.volumes import STUCK_S, Volume, VolumeThread
-from nvr.units import US
+from nvr.units import US, size_text
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ class Place:
 class Shelf:
     """One volume in use. It is looked at once a second: a missing disk that is mounted again is used again.
 
-    `enter(name, uuid)` makes the volume known to the index and answers its id there; it may block.
+    `enter(name, uuid)` makes the volume known to the index and answers its id there; it may block. `recover(shelf)`
+    brings files and rows together on a volume that is found only after the start, before anything is written to it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Shelf:
         *,
         known_uuid: str | None,
         enter: Callable[[str, str], int],
+        recover: "Callable[[Shelf], None]",
         observe_sync: Callable[[float], None],
         observe_seal: Callable[[float], None],
     ) -> None:
@@ -68,6 +70,8 @@ class Shelf:
         self.volume: Volume | None = None
         self.volume_id = 0
         """In the index; known as soon as the volume is."""
+        self.is_late = False
+        """The start is over: a volume that is found from now on is recovered by itself."""
         self.looking = False
         """A look waits on the I/O thread or hangs there; set by whoever asks for it."""
         self.open_files: set[DurableFile] = set()
@@ -77,6 +81,7 @@ class Shelf:
         self._clock = clock
         self._known_uuid = known_uuid
         self._enter = enter
+        self._recover = recover
         self._observe_sync = observe_sync
         self._refusal: Refusal | None = Refusal("disk-failed", f"volume '{place.name}' was not looked at yet")
         self._trouble = Streak(log, {"volume": place.name, "action": "volume"})
@@ -154,9 +159,12 @@ class Shelf:
     def _open(self) -> None:
         place = self.place
         volume = Volume.open(self.archive.disk, place.name, place.path, self.archive.archive_id, self._known_uuid)
+        volume.claim()
         self.volume_id = self._enter(place.name, volume.uuid)
         self._known_uuid = volume.uuid
         self.volume = volume
+        if self.is_late:
+            self._recover(self)
 
     def _measure(self) -> None:
         volume = self.volume
@@ -168,8 +176,8 @@ class Shelf:
             self._say_no(
                 Refusal(
                     "disk-full",
-                    f"volume '{self.name}' has {space.free_bytes / 1e9:.1f} GB free, less than keep_free "
-                    f"({self.place.keep_free_bytes / 1e9:.1f} GB): make room, or lower keep_free",
+                    f"volume '{self.name}' has {size_text(space.free_bytes)} free, less than keep_free "
+                    f"({size_text(self.place.keep_free_bytes)}): make room, or lower keep_free",
                 )
             )
         elif self._refusal is not None:

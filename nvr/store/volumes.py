@@ -5,6 +5,7 @@ written to.
 """
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -49,6 +50,7 @@ class Volume:
 
     def __init__(self, disk: Disk, name: str, path: Path, uuid: str, identity: bytes) -> None:
         """Use `Volume.open`."""
+        self._claim = -1
         self.disk = disk
         self.name = name
         self.path = path
@@ -81,6 +83,31 @@ class Volume:
             volume = cls(disk, name, path, said.volume, identity)
             volume.check_usable()
             return volume
+
+    def claim(self) -> None:
+        """Makes this process the only one that writes here, until it ends or `release`. Raises VolumeMissing.
+
+        Two daemons with data directories of their own would mend each other's open files.
+        """
+        if self._claim >= 0:
+            return
+        with disk_trouble(f"volume {self.name} at {self.path}"):
+            fd = os.open(self.path / IDENTITY_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(fd)
+                raise VolumeMissing(f"volume {self.name}: another nvr writes to {self.path}; stop that one") from None
+            except BaseException:
+                os.close(fd)
+                raise
+        self._claim = fd
+
+    def release(self) -> None:
+        """Gives the claim back; harmless when repeated."""
+        if self._claim >= 0:
+            fd, self._claim = self._claim, -1
+            os.close(fd)
 
     def check_usable(self) -> None:
         """Raises VolumeMissing unless the volume is mounted, itself, and writable. Cheap: ask before each new file."""

@@ -50,6 +50,9 @@ class Store:
     def close(self, within_s: float) -> bool:
         """Everything to disk and the lock given back; False where a disk did not answer in time."""
         done = [shelf.thread.stop(within_s / 2) for shelf in self.shelves.all]
+        for shelf in self.shelves.all:
+            if shelf.volume is not None:
+                shelf.volume.release()
         self.reader.close()
         done.append(self.index.close(within_s / 2))
         self.held.release()
@@ -101,6 +104,7 @@ def _shelves(config: Config, index: Index, reader: Reader, metrics: Metrics, clo
             clock,
             known_uuid=known.get(volume.name),
             enter=lambda name, uuid: index.add_volume(name, uuid).result(),
+            recover=lambda shelf: _recover_late(index, reader, shelf),
             observe_sync=metrics.storage_sync.observe,
             observe_seal=metrics.segment_commit.observe,
         )
@@ -124,15 +128,25 @@ def _look(shelf: Shelf, done: threading.Event) -> None:
 
 def _recover(index: Index, reader: Reader, shelves: Shelves, metrics: Metrics, clock: Clock) -> recovery.Recovery:
     archive = shelves.all[0].archive
+    for shelf in shelves.all:
+        shelf.is_late = True
     places = [recovery.Place(shelf.volume_id, shelf.volume) for shelf in shelves.all if shelf.volume is not None]
     found = recovery.recover(index, reader, archive, places, clock.utc_us())
     for result, count in found.segments.items():
         metrics.recovered_segments[_RECOVERED.get(result, "failed")] += count
+    for shelf in shelves.all:
+        shelf.counts.footage_bytes = reader.footage_bytes().get(shelf.name, 0)
     for camera in reader.cameras():
         first = reader.first_segment(camera.slug)
         if first is not None and camera.slug in metrics.cameras:
             metrics.cameras[camera.slug].oldest_segment_us = first.row.start_us
     return found
+
+
+def _recover_late(index: Index, reader: Reader, shelf: Shelf) -> None:
+    if shelf.volume is not None:
+        place = recovery.Place(shelf.volume_id, shelf.volume)
+        recovery.recover_files(index, reader, shelf.archive, place, recovery.Recovery(epoch=reader.last_epoch()))
 
 
 def make_unit(

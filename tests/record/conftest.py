@@ -98,6 +98,7 @@ class Room:
             self.clock,
             known_uuid=None,
             enter=lambda name, uuid: self.index.add_volume(name, uuid).result(),
+            recover=lambda _: None,
             observe_sync=lambda _: None,
             observe_seal=lambda _: None,
         )

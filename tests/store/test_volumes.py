@@ -222,3 +222,16 @@ def test_a_call_that_raises_ends_nobody_elses() -> None:
     assert thread.stop(10)
     assert failures == [trouble]
     assert thread.queued_bytes == 0
+
+
+def test_a_volume_that_another_process_writes_to_is_left_alone(tmp_path: Path) -> None:
+    disk = Disk()
+    first = Volume.open(disk, "main", tmp_path / "footage", ARCHIVE, None)
+    second = Volume.open(disk, "main", tmp_path / "footage", ARCHIVE, first.uuid)
+    first.claim()
+    first.claim()
+    with pytest.raises(VolumeMissing, match="another nvr writes to"):
+        second.claim()
+    first.release()
+    second.claim()
+    second.release()
