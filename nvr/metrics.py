@@ -131,12 +131,14 @@ class CameraCounts:
 class VolumeCounts:
     """One volume's numbers; written by its I/O thread."""
 
-    __slots__ = ("footage_bytes", "free_bytes", "size_bytes", "write_errors")
+    __slots__ = ("footage_bytes", "free_bytes", "size_bytes", "sync_interval_s", "write_errors")
 
     def __init__(self) -> None:
         self.size_bytes = 0
         self.free_bytes = 0
         self.footage_bytes = 0
+        self.sync_interval_s = 0.0
+        """As configured, or longer where the disk cannot keep up."""
         self.write_errors = dict.fromkeys(WRITE_ERRORS, 0)
 
 
@@ -282,6 +284,7 @@ _VOLUME_GAUGES: Mapping[str, Callable[[VolumeCounts], float]] = {
     "nvr_storage_size_bytes": lambda counts: counts.size_bytes,
     "nvr_storage_free_bytes": lambda counts: counts.free_bytes,
     "nvr_storage_footage_bytes": lambda counts: counts.footage_bytes,
+    "nvr_storage_sync_interval_seconds": lambda counts: counts.sync_interval_s,
 }
 
 HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
@@ -331,6 +334,10 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "nvr_storage_size_bytes": ("Size of the file system that the volume is on.", ("volume",)),
     "nvr_storage_free_bytes": ("Bytes that nvr can still write to the file system of the volume.", ("volume",)),
     "nvr_storage_footage_bytes": ("Bytes of completed footage that the index holds on the volume.", ("volume",)),
+    "nvr_storage_sync_interval_seconds": (
+        "How often footage is synced to the volume: as configured, or less often where the disk cannot keep up.",
+        ("volume",),
+    ),
     "nvr_write_errors_total": ("Writes to the volume that failed, by what the disk said.", ("volume", "error")),
     "nvr_segment_commit_seconds": (
         "Time to complete a file of footage, from its last picture to its entry in the index.",

@@ -76,6 +76,7 @@ class Shelf:
         """A look waits on the I/O thread or hangs there; set by whoever asks for it."""
         self.open_files: set[DurableFile] = set()
         self.counts = counts
+        counts.sync_interval_s = plan.interval_us / US
         self._gathered: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
         self._gathered_bytes = 0
         self._clock = clock
@@ -143,6 +144,7 @@ class Shelf:
         took_us = self._clock.mono_us() - begun_us
         self.plan.took(took_us)
         self._observe_sync(took_us / US)
+        self.counts.sync_interval_s = self.plan.interval_us / US
         if self.plan.stretched:
             self._stretched.hit(f"the disk is slow: footage is synced every {self.plan.interval_us / US:.0f} s at best")
         else:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from fractions import Fraction
 from typing import Final
 
@@ -69,7 +70,7 @@ class JpegDoor:
         framing = self._camera.options.framing
         head = f"{framing.delimiter}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n"
         if ptz:
-            pan, tilt, zoom = self._camera.looks_at(asyncio.get_running_loop().time())
+            pan, tilt, zoom = self._camera.looks_at(time.monotonic())
             head += f"X-Puls-Pan: {pan}\r\nX-Puls-Tilt: {tilt}\r\nX-Posi-Zoom: {zoom}\r\n"
         return head.encode("ascii") + b"\r\n" + picture + (b"\r\n" if framing.crlf_after_part else b"")
 
@@ -88,7 +89,7 @@ class JpegDoor:
             size = camera.jpeg_size
             maker = self._makers.setdefault(size, JpegMaker(size, camera.options.seed))
             self._counter += 1
-            now_s = asyncio.get_running_loop().time()
+            now_s = time.monotonic()
             facts = Facts(
                 camera.options.model,
                 camera.clock_us(),

@@ -22,10 +22,10 @@ from nvr.store import mending
 from nvr.store.archive import Archive
 from nvr.store.errors import DiskFull, VolumeMissing
 from nvr.store.index import Index
-from nvr.store.ledger import Ledger, SpanChange
+from nvr.store.ledger import UNKNOWN, Ledger, SpanChange, coverage
 from nvr.store.names import PART, day_of, day_path, is_folder, parse_segment_name, segment_name, segment_path
 from nvr.store.reader import KnownFile, Reader
-from nvr.store.rows import Run, SegmentRow, SegmentState
+from nvr.store.rows import Camera, Run, SegmentRow, SegmentState
 from nvr.store.volumes import Volume, disk_trouble
 from nvr.units import US
 
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 CRASHED: Final = "service-crashed"
 STOPPED: Final = "service-stopped"
 """A camera whose last span goes on with this reason was left by an orderly stop."""
+
+_DISK_FAILED: Final = "disk-failed"
 
 _LEFT_ALONE: Final = frozenset({STOPPED, "record-off", "not-configured"})
 """What goes on whether or not a daemon runs."""
@@ -58,6 +60,8 @@ class Recovery:
     """The account of each camera the index knows, by the camera's id, ready to be gone on with."""
     segments: Counter[str] = field(default_factory=Counter)
     """How many files or rows, by result (see `RESULTS`)."""
+    torn: dict[int, int] = field(default_factory=dict)
+    """By the camera's id the earliest start of a file that lost its end, or all it had."""
     left: list[Path] = field(default_factory=list)
     """Files that are not ours or cannot be understood; they stay where they are."""
 
@@ -224,6 +228,7 @@ class _Desk:
         condition = boxes.examine(path)
         if condition.state is boxes.State.EMPTY:
             self._take_away(path)
+            self._note_torn(sealed)
             return
         if condition.sealed:
             said = label.read(path)
@@ -237,6 +242,13 @@ class _Desk:
         mending.give_name(self._disk, path, sealed)
         self._put(sealed, said, sealed.stat().st_size, SegmentState.OK)
         self._count("adopted" if condition.sealed else "mended", sealed)
+        if not condition.sealed:
+            self._note_torn(sealed)
+
+    def _note_torn(self, sealed: Path) -> None:
+        said = parse_segment_name(sealed.name)
+        if said is not None and self.camera_id is not None:
+            self._report.torn[self.camera_id] = min(said.start_us, self._report.torn.get(self.camera_id, said.start_us))
 
     def _sync(self, path: Path) -> None:
         fd = self._disk.open_existing(path)
@@ -358,8 +370,28 @@ def _resume_ledgers(index: Index, reader: Reader, report: Recovery, began: Mappi
             changes += ledger.clock_stepped(alive_us, now_us)
         if changes:
             index.put_spans(camera.id, changes).result()
+        changes = _lost_before_the_end(reader, camera, ledger, report)
+        if changes:
+            index.put_spans(camera.id, changes).result()
     report.ledgers = ledgers
     report.epoch += stepped
+
+
+def _lost_before_the_end(reader: Reader, camera: Camera, ledger: Ledger, report: Recovery) -> list[SpanChange]:
+    """What a torn file lost of the time before something else was said of the camera.
+
+    A disk that hung kept its last frames from it, while the daemon went on to other volumes or stopped in order.
+    """
+    start_us = report.torn.get(camera.id)
+    if start_us is None or ledger.open is None:
+        return []
+    until_us = ledger.open.start_us
+    recorded = reader.recorded_between(camera.slug, start_us, until_us)
+    spans = reader.spans_between(camera.slug, start_us, until_us)
+    covered = coverage(recorded, spans, None, camera.configured_at_us, start_us, until_us)
+    reason = CRASHED if report.crashed else _DISK_FAILED
+    holes = [span for span in covered if span.reason == UNKNOWN]
+    return [change for hole in holes for change in ledger.missing(hole.start_us, hole.end_us, reason)]
 
 
 def _state_of(path: Path, row: KnownFile) -> SegmentState:

@@ -254,6 +254,24 @@ def test_a_camera_of_which_a_crash_left_nothing_is_accounted_for_since_its_recor
     ]
 
 
+def test_what_a_hanging_disk_kept_from_a_file_before_an_orderly_stop_is_a_gap(house: House) -> None:
+    house.record(7, 0, NOW)
+    part = house.begin(7, 1, NOW + 2 * US)
+    house.film(part, 7, 1, NOW + 2 * US).abandon()
+    stopped_us = NOW + 60 * US
+    house.index.end_run(7, stopped_us, "service-stopped").result()
+    house.index.put_spans(house.camera_id, recovery.Ledger().gap(stopped_us, "service-stopped")).result()
+    report = house.recover()
+    assert not report.crashed
+    last = house.reader.last_segment("gate")
+    assert last is not None
+    assert last.row.recovered
+    assert house.reader.spans_between("gate", 0, LATER) == [
+        Span(SpanKind.GAP, "disk-failed", last.row.end_us, stopped_us, 0),
+        Span(SpanKind.GAP, "service-stopped", stopped_us, None, 0),
+    ]
+
+
 def test_a_camera_that_is_off_stays_off_through_a_crash(house: House) -> None:
     house.index.put_spans(house.camera_id, recovery.Ledger().off(NOW, "record-off")).result()
     report = house.recover()
