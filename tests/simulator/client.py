@@ -132,7 +132,7 @@ def small(**options: Any) -> CameraOptions:
 
 def whole_parts(body: bytes, delimiter: str = "--foo", *, crlf: bool = True) -> list[Part]:
     """The parts of a multipart body exactly as fact sheet 1.3 draws them; a part cut at the end is left out."""
-    parts = []
+    parts: list[Part] = []
     at = 0
     opening = f"{delimiter}\r\n".encode()
     while True:

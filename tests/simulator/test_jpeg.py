@@ -28,7 +28,7 @@ def _segments(file: bytes) -> list[tuple[int, bytes]]:
 
 
 def _counter(file: bytes) -> tuple[int, int] | None:
-    with av.open(io.BytesIO(file), format="mjpeg") as container:
+    with av.open(io.BytesIO(file), mode="r", format="mjpeg") as container:
         frame = next(container.decode(video=0))
     luma = frame.planes[0]
     return read_counter(bytes(luma), frame.width, frame.height, luma.line_size)

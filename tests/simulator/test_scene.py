@@ -116,4 +116,4 @@ def test_a_camera_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
 def test_settings_no_stream_can_have_are_refused() -> None:
     for wrong in ({"frame_size": "xga"}, {"i_interval": 256}, {"bitrate_bps": 1}, {"resolution": 31}):
         with pytest.raises(ValueError, match=r"."):
-            EncodeSettings(**wrong)  # type: ignore[arg-type]
+            EncodeSettings(**wrong)
