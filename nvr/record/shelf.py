@@ -130,6 +130,7 @@ class Shelf:
                 self._open()
             self._measure()
         except (VolumeMissing, DiskFull, OSError) as trouble:
+            self._let_go()
             self._refuse(trouble)
         finally:
             self.looking = False
@@ -168,10 +169,16 @@ class Shelf:
         if self.is_late:
             self._recover(self)
 
+    def _let_go(self) -> None:
+        """A disk in trouble can be unmounted, mended and mounted again while nvr runs; then it is claimed anew."""
+        if self.volume is not None and not self.open_files:
+            self.volume.release()
+
     def _measure(self) -> None:
         volume = self.volume
         assert volume is not None  # noqa: S101 - look opened it
         volume.check_usable()
+        volume.claim()
         space = volume.space()
         self.counts.size_bytes, self.counts.free_bytes = space.size_bytes, space.free_bytes
         if space.free_bytes < self.place.keep_free_bytes:
