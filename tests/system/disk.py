@@ -5,8 +5,9 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ _WITHOUT_FLUSHING: Final = (
     2  # EXT4_GOING_FLAGS_NOLOGFLUSH: what is not on disk now never comes there, as at a power cut
 )
 _COMMAND_S: Final = 30
+_LET_GO_S: Final = 5.0
 _SIZE_BYTES: Final = 512 << 20
 
 # What a write, sync or truncation of a file below one of the folders does is said by the file `<folder>.trouble`.
@@ -113,29 +115,21 @@ class PowerCutDisk:
         finally:
             os.close(fd)
 
-    def power_up(self, *, lazily: bool = False) -> None:
-        """Mounts it again as a boot would, once nobody uses it; `lazily` while somebody still has files open on it."""
-        self.detach(lazily=lazily)
+    def power_up(self) -> None:
+        """Mounts it again, as a boot or a person would. Whoever used it has let go of it within some seconds."""
+        until_s = time.monotonic() + _LET_GO_S
+        while (trouble := _trouble("umount", str(self.path))) and time.monotonic() < until_s:
+            time.sleep(0.02)
+        assert not trouble, f"{trouble} {_open_below(self.path)}"
         trouble = self._mount()
         assert not trouble, trouble
-
-    def detach(self, *, lazily: bool = False) -> None:
-        """Leaves the empty mount point."""
-        _run("umount", *(["-l"] if lazily else []), str(self.path))
 
     def remount(self, how: str) -> None:
         """`ro` or `rw`."""
         _run("mount", "-o", f"remount,{how}", str(self.path))
 
     def _mount(self) -> str:
-        done = subprocess.run(
-            ["mount", "-o", "loop", str(self._image), str(self.path)],
-            capture_output=True,
-            text=True,
-            timeout=_COMMAND_S,
-            check=False,
-        )
-        return done.stderr.strip() if done.returncode else ""
+        return _trouble("mount", "-o", "loop", str(self._image), str(self.path))
 
 
 class Shim:
@@ -168,6 +162,23 @@ class Shim:
             sign.unlink()
 
 
+def _open_below(path: Path) -> list[str]:
+    """Which process has which file open there."""
+    found = []
+    for fd in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            target = os.readlink(fd)
+            if target.startswith(f"{path}/"):
+                found.append(f"{fd}: {target}")
+    return found
+
+
 def _run(*words: str) -> None:
+    trouble = _trouble(*words)
+    assert not trouble, f"{' '.join(words)}: {trouble}"
+
+
+def _trouble(*words: str) -> str:
+    """What a command complains of; empty where it worked."""
     done = subprocess.run(words, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
-    assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}"
+    return (done.stderr.strip() or f"exit code {done.returncode}") if done.returncode else ""
