@@ -182,10 +182,10 @@ def test_when_nothing_is_wanted_any_more_every_clip_ends() -> None:
 
 
 def test_past_the_longest_time_a_linked_clip_goes_on_at_the_next_i_vop() -> None:
-    assert told("K0 *door@10 K50 F99 F100 K104 K150 K203 K210", max_clip=100) == (
+    assert told("K0 *door@10 K50 F99 F100 K104 K150 K203 K204", max_clip=100) == (
         "open 1 door at 0 until over, "
         "close 1 at 104 too-long, open 2 door at 104 until over after 1, "
-        "close 2 at 210 too-long, open 3 door at 210 until over after 2"
+        "close 2 at 204 too-long, open 3 door at 204 until over after 2"
     )
 
 
