@@ -128,7 +128,7 @@ class Inputs:
             self.repeated += 1
             if told.number < self._number or self.state is None:
                 return []  # a link that lags: newer is known
-            return self._take(replace(report, motion=self.state.motion), utc_us, mono_us)
+            return self._take(replace(report, motion=self.state.motion), utc_us, None)
         if is_first and self._is_sure and not self._is_motion_unsure and self._says_nothing_new(report):
             self._motion_mono_us = mono_us if report.motion else self._motion_mono_us
             return []  # the present state, said to whoever connects
@@ -216,7 +216,7 @@ class Inputs:
             self.says_motion_end |= (state.pin1, state.pin2) == (report.pin1, report.pin2)
 
     def _take(self, report: AlarmReport, utc_us: UtcMicros, mono_us: int | None) -> list[Happened]:
-        """The state is this now. `mono_us` where motion was said with it."""
+        """The state is this now. `mono_us`: when motion was said (or that there is none); None where it was not."""
         before, self.state = self.state, self._merged(report)
         since_us, self._unsure_since_us = self._unsure_since_us, None
         happened = []
