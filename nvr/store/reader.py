@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, bindparam, func, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Row, bindparam, func, or_, select, text, tuple_
 
 from nvr.store import tables
 from nvr.store.connections import reader_engine, still_engine, translated, wal_path
@@ -65,13 +65,22 @@ class KnownView(NamedTuple):
     view: View
 
 
-class FoundLook(NamedTuple):
-    """A look as the index answers it, of which there are millions."""
+FoundLook = tuple[int, int, int, int]
+"""A look as the index answers it, of which there are millions: start and duration (us), ids of view and segment."""
 
-    start_us: int
-    duration_us: int
-    view_id: int
-    segment_id: int
+
+class Near(NamedTuple):
+    """Bounds of views worth looking at: those of which some place may lie within; None is no bound."""
+
+    preset: int | None = None
+    pan: tuple[int, int] | None = None
+    """Where an arc begins, and its width, in hundredths."""
+    tilt: tuple[int, int] | None = None
+    zoom: tuple[int, int] | None = None
+
+
+_ANYWHERE: Final = Near()
+_CIRCLE: Final = 36_000
 
 
 class Reader:
@@ -208,18 +217,13 @@ class Reader:
 
     # ---- where cameras looked
 
-    def views(self, cameras: Sequence[str] | None = None, preset: int | None = None) -> list[KnownView]:
-        """The distinct views of these cameras (default: all), or those of them on this preset."""
-        question = _views
-        values: dict[str, Any] = {}
+    def views(self, cameras: Sequence[str] | None = None, near: Near = _ANYWHERE) -> list[KnownView]:
+        """The distinct views of these cameras (default: all) within those bounds."""
+        question = _views.where(*_nearness(near))
         if cameras is not None:
-            question = question.where(_camera_table.c.slug.in_(bindparam("slugs", expanding=True)))
-            values["slugs"] = list(cameras)
-        if preset is not None:
-            question = question.where(_view.c.preset == bindparam("preset_is"))
-            values["preset_is"] = preset
+            question = question.where(_camera_table.c.slug.in_(cameras))
         with self._asking() as connection:
-            return [KnownView(id_, slug, _view_of(*rest)) for id_, slug, *rest in connection.execute(question, values)]
+            return [KnownView(id_, slug, _view_of(*rest)) for id_, slug, *rest in connection.execute(question)]
 
     def longest_segment_us(self) -> int:
         """No segment of any camera is longer, and so no look: how far before a moment it may begin."""
@@ -228,9 +232,11 @@ class Reader:
 
     def looks_of(self, view_ids: Sequence[int], start_us: int, end_us: int) -> list[FoundLook]:
         """The looks with one of these views that begin in [start, end), by start."""
-        values = {"ids": json.dumps(view_ids), "start_is": start_us, "end_is": end_us}
         with self._asking() as connection:
-            return [FoundLook(*row) for row in connection.execute(_looks_of_views, values)]
+            # Past SQLAlchemy, whose rows cost several times as much as SQLite's own.
+            cursor = connection.connection.cursor()
+            cursor.execute(_LOOKS_OF_VIEWS, (json.dumps(view_ids), start_us, end_us))
+            return list(cursor.fetchall())
 
     def next_look(self, view_ids: Sequence[int], start_us: int) -> int | None:
         """When the first look with one of these views begins that does not begin before `start_us`."""
@@ -386,6 +392,23 @@ def _time_base(numerator: int, denominator: int) -> Fraction:
     return Fraction(numerator, denominator)  # an archive has few, and making one takes longer than the rest of a row
 
 
+def _nearness(near: Near) -> Iterator[ColumnElement[bool]]:
+    if near.preset is not None:
+        yield _view.c.preset == near.preset
+    if near.tilt is not None:
+        yield (_view.c.tilt_from <= near.tilt[1]) & (_view.c.tilt_to >= near.tilt[0])
+    if near.zoom is not None:
+        yield (_view.c.zoom_from <= near.zoom[1]) & (_view.c.zoom_to >= near.zoom[0])
+    if near.pan is not None:
+        start, width = near.pan
+        # Of two arcs that touch one begins within the other.
+        ahead = (_view.c.pan_from - start + _CIRCLE) % _CIRCLE <= width
+        behind = (start - _view.c.pan_from + _CIRCLE) % _CIRCLE <= (
+            _view.c.pan_to - _view.c.pan_from + _CIRCLE
+        ) % _CIRCLE
+        yield ahead | behind
+
+
 @lru_cache(1024)
 def _view_of(
     kind: str, pan_from: int, pan_to: int, tilt_from: int, tilt_to: int, zoom_from: int, zoom_to: int, preset: int
@@ -506,9 +529,9 @@ _views = select(_view.c.id, _camera_table.c.slug, *_what_view_is).join(
 _longest_segment = select(func.max(_camera_table.c.longest_segment_us))
 # Ids come as one JSON array: a statement with thousands of parameters would be another one each time. CROSS JOIN
 # keeps SQLite to the order written: for each id one walk along the index that holds all that is asked for.
-_looks_of_views = text(
-    "SELECT look.start_us, look.duration_us, look.view_id, look.segment_id FROM json_each(:ids) AS wanted"
-    " CROSS JOIN look ON look.view_id = wanted.value AND look.start_us >= :start_is AND look.start_us < :end_is"
+_LOOKS_OF_VIEWS: Final = (
+    "SELECT look.start_us, look.duration_us, look.view_id, look.segment_id FROM json_each(?) AS wanted"
+    " CROSS JOIN look ON look.view_id = wanted.value AND look.start_us >= ? AND look.start_us < ?"
     " ORDER BY look.start_us"
 )
 _next_look = text(

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from nvr.store.field_of_view import CIRCLE, Arc, FieldOfView, Sector, arc_of, folded
 from nvr.store.looks import REST_WIDTH
-from nvr.store.reader import Reader
+from nvr.store.reader import FoundLook, KnownView, Near, Reader
 from nvr.store.rows import Box, LookKind, View
 from nvr.store.tracks import Track
 from nvr.units import US, PanTiltZoom
@@ -40,6 +40,12 @@ class Wanted:
     preset: int | None = None
     in_view: Mapping[str, FieldOfView] | None = None
     """By camera: pan and tilt ask for what was in the picture, not for its middle."""
+
+    def near(self) -> Near:
+        """Bounds of the views that may be touched."""
+        if self.in_view is not None:
+            return Near(preset=self.preset, zoom=self.zoom)
+        return Near(self.preset, self.pan, self.tilt, self.zoom)
 
     def touched_by(self, box: Box, camera: str) -> bool:
         """Whether some place of the box is wanted; of the preset the box knows nothing."""
@@ -185,12 +191,15 @@ class _Group:
 
     def takes(self, start_us: int, end_us: int, view: View) -> bool:
         """Adds what comes next where it belongs to it."""
-        if start_us > self.end_us or not (view == self.last or _agree(self.last, view)):
+        if start_us > self.end_us:
             return False
-        self.end_us = max(self.end_us, end_us)
-        if view != self.last:
+        if view is not self.last:
+            if not _agree(self.last, view):
+                return False
             self.box = _joined(self.box, view.box)
             self.last = view
+        if end_us > self.end_us:
+            self.end_us = end_us
         return True
 
 
@@ -211,11 +220,15 @@ class _Search:
         self._start_us = start_us
         self._end_us = end_us
         self._track_of = None if track_of is None else lru_cache(_TRACKS_KEPT)(track_of)
-        self._views = {
+        self._views: dict[int, KnownView] = {
             known.id: known
-            for known in reader.views(cameras, wanted.preset)
+            for known in reader.views(cameras, wanted.near())
             if wanted.touched_by(known.view.box, known.camera)
         }
+        self._sure = (
+            None if track_of is None else {id_ for id_, known in self._views.items() if wanted.holds(known.view.box)}
+        )
+        """The views of which no label needs to be asked; None where none is asked at all."""
         self._reach_us = reader.longest_segment_us()
         self._groups: list[_Group] = []
         self._newest: dict[str, _Group] = {}
@@ -234,8 +247,8 @@ class _Search:
         found: list[_Group] = []
         while at_us is not None and at_us < self._end_us:
             until_us = min(at_us + self._step_us, self._end_us)
-            looks = self._looks(ids, at_us, until_us)
-            for camera, start_us, end_us, view in looks:
+            rows = self._rows(ids, at_us, until_us)
+            for camera, start_us, end_us, view in self._looks(rows):
                 newest = self._newest.get(camera)
                 if newest is None or not newest.takes(start_us, end_us, view):
                     self._newest[camera] = group = _Group(camera, start_us, end_us, view)
@@ -249,7 +262,7 @@ class _Search:
             ]
             if len(found) >= enough:
                 break
-            at_us = until_us if looks else self._reader.next_look(ids, until_us)
+            at_us = until_us if rows else self._reader.next_look(ids, until_us)
         found.sort(key=lambda group: group.place)
         return found[:enough]
 
@@ -264,42 +277,43 @@ class _Search:
         at_us, self._step_us = self._read_until_us, _HOUR_US
         while at_us <= group.end_us and at_us < self._end_us:
             until_us = min(at_us + self._step_us, self._end_us)
-            for _, start_us, end_us, view in self._looks(ids, at_us, until_us):
+            for _, start_us, end_us, view in self._looks(self._rows(ids, at_us, until_us)):
                 if not group.takes(start_us, end_us, view):
                     return
             at_us = until_us
 
-    def _looks(self, ids: Sequence[int], at_us: int, until_us: int) -> list[tuple[str, int, int, View]]:
-        """What is wanted of the looks that begin in this time; how far the next question reaches."""
+    def _rows(self, ids: Sequence[int], at_us: int, until_us: int) -> list[FoundLook]:
+        """The looks that begin in this time; how many there are decides how far the next question reaches."""
         rows = self._reader.looks_of(ids, at_us, until_us)
         if len(rows) < _FEW:
             self._step_us *= 2
         elif len(rows) > _MANY:
             self._step_us //= 2
-        looks: list[tuple[str, int, int, View]] = []
-        views, start_us = self._views, self._start_us
-        for from_us, lasts_us, view_id, segment_id in rows:
-            to_us = from_us + lasts_us
-            if to_us <= start_us:
+        return rows
+
+    def _looks(self, rows: Iterable[FoundLook]) -> Iterator[tuple[str, int, int, View]]:
+        """What is wanted of them."""
+        views, sure, first_us = self._views, self._sure, self._start_us
+        for start_us, lasts_us, view_id, segment_id in rows:
+            end_us = start_us + lasts_us
+            if end_us <= first_us:
                 continue
             known = views[view_id]
-            if self._track_of is None or self._wanted.holds(known.view.box):
-                looks.append((known.camera, from_us, to_us, known.view))
+            if sure is None or view_id in sure:
+                yield known.camera, start_us, end_us, known.view
             else:
-                looks += self._refined(known.camera, from_us, to_us, known.view, segment_id)
-        return looks
+                yield from self._refined(known.camera, start_us, end_us, known.view, segment_id)
 
     def _refined(
         self, camera: str, from_us: int, to_us: int, view: View, segment_id: int
-    ) -> list[tuple[str, int, int, View]]:
+    ) -> Iterator[tuple[str, int, int, View]]:
         track = self._track_of(segment_id) if self._track_of is not None else None
         if track is None:
-            return [(camera, from_us, to_us, view)]
-        return [
-            (camera, start_us, end_us, view._replace(box=box))
-            for start_us, end_us, box in _parts(track, from_us, to_us, self._wanted, camera)
-            if end_us > self._start_us and start_us < self._end_us
-        ]
+            yield camera, from_us, to_us, view
+            return
+        for start_us, end_us, box in _parts(track, from_us, to_us, self._wanted, camera):
+            if end_us > self._start_us and start_us < self._end_us:
+                yield camera, start_us, end_us, view._replace(box=box)
 
 
 def _parts(track: Track, from_us: int, to_us: int, wanted: Wanted, camera: str) -> Iterator[tuple[int, int, Box]]:
