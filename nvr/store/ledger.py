@@ -96,6 +96,19 @@ class Ledger:
             changes.append(PutSpan(span))
         return changes
 
+    def found(self, start_us: int, end_us: int) -> list[SpanChange]:
+        """A segment that was called lost is there after all: the gap booked for it begins where the segment ends."""
+        for span in self._closed:
+            if span.start_us == start_us and span.kind is SpanKind.GAP and span.end_us is not None:
+                self._closed.remove(span)
+                changes: list[SpanChange] = [DropSpan(span)]
+                if span.end_us > end_us:
+                    rest = replace(span, start_us=end_us)
+                    self._remember(rest)
+                    changes.append(PutSpan(rest))
+                return changes
+        return []
+
     def clock_stepped(self, before_us: int, after_us: int) -> list[SpanChange]:
         """The host's clock went from `before_us` to `after_us` at once.
 

@@ -62,6 +62,8 @@ class Recovery:
     """How many files or rows, by result (see `RESULTS`)."""
     torn: dict[int, int] = field(default_factory=dict)
     """By the camera's id the earliest start of a file that lost its end, or all it had."""
+    found: list[tuple[int, int, int]] = field(default_factory=list)
+    """Camera's id, start and end of everything that was put into the index."""
     left: list[Path] = field(default_factory=list)
     """Files that are not ours or cannot be understood; they stay where they are."""
 
@@ -306,6 +308,7 @@ class _Desk:
             state=state,
         )
         self._index.add_segment(row, mending.looks_in(path, said)).result()
+        self._report.found.append((self.camera_id, row.start_us, row.end_us))
         self.began_us = said.start_us if self.began_us is None else min(self.began_us, said.start_us)
 
     def _run_of(self, said: label.Label, camera_id: int) -> Run:
@@ -354,7 +357,7 @@ def _resume_ledgers(index: Index, reader: Reader, report: Recovery, began: Mappi
     stepped = now_us < alive_us - _STEP_US
     for camera in cameras:
         ledger, ended_us = ledgers[camera.id], ends[camera.id]
-        changes: list[SpanChange] = []
+        changes = _was_called_lost(camera, ledger, report)
         going_on = ledger.open
         if going_on is not None and camera.id in began and began[camera.id] >= going_on.start_us:
             changes += ledger.recording(began[camera.id])
@@ -375,6 +378,12 @@ def _resume_ledgers(index: Index, reader: Reader, report: Recovery, began: Mappi
             index.put_spans(camera.id, changes).result()
     report.ledgers = ledgers
     report.epoch += stepped
+
+
+def _was_called_lost(camera: Camera, ledger: Ledger, report: Recovery) -> list[SpanChange]:
+    """Takes back the gaps of segments that a failing disk kept to itself when they were given up."""
+    found = [span for camera_id, *span in report.found if camera_id == camera.id]
+    return [change for start_us, end_us in found for change in ledger.found(start_us, end_us)]
 
 
 def _lost_before_the_end(reader: Reader, camera: Camera, ledger: Ledger, report: Recovery) -> list[SpanChange]:

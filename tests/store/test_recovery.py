@@ -272,6 +272,21 @@ def test_what_a_hanging_disk_kept_from_a_file_before_an_orderly_stop_is_a_gap(ho
     ]
 
 
+def test_a_segment_that_was_called_lost_and_is_found_is_no_gap_any_more(house: House) -> None:
+    part = house.begin(7, 0, NOW)
+    house.film(part, 7, 0, NOW).abandon()
+    ledger = recovery.Ledger()
+    spans = ledger.gap(NOW, "disk-failed") + ledger.gap(NOW + 60 * US, "service-stopped")
+    house.index.put_spans(house.camera_id, spans).result()
+    house.recover()
+    last = house.reader.last_segment("gate")
+    assert last is not None
+    assert house.reader.spans_between("gate", 0, LATER + US) == [
+        Span(SpanKind.GAP, "disk-failed", last.row.end_us, NOW + 60 * US, 0),
+        Span(SpanKind.GAP, "service-stopped", NOW + 60 * US, None, 0),
+    ]
+
+
 def test_a_camera_that_is_off_stays_off_through_a_crash(house: House) -> None:
     house.index.put_spans(house.camera_id, recovery.Ledger().off(NOW, "record-off")).result()
     report = house.recover()
