@@ -150,16 +150,30 @@ class Recorder:
             self._note_interval(frame)
         elif verdict is Verdict.SKIP or not self._begin(frame):
             self._lose(frame)
-            return
+            return False
         self._last = frame
         self._batch.append(frame)
         self._batch_bytes += len(frame.data)
         waits_us = self._batch_due_us - frame.utc_us
         if waits_us <= 0 or (frame.key and waits_us <= _HAND_OVER_US - _SHORTEST_BATCH_US):
             self._hand_over()
+        return True
+
+    def rest(self, frame: Frame, reason: str) -> None:
+        """Nothing is wanted from this frame on, as planned; the link goes on, and so does the run."""
+        if self._open is not None and self._last is not None:
+            self._segmenter.reason = reason
+            self._end_segment(self._ending_before(frame))
+        self._segmenter.lose()
+        self._last = None
+        self.refusal = None
+        self._keeping_ended(frame.utc_us)
+        self._settle(self.ledger.off(frame.utc_us, reason))
 
     def tick(self) -> None:
-        """Once a second: what waits in memory although no frame pushes it on is handed over."""
+        """Once a second: what waits in memory although no frame pushes it on is handed over, a dead disk is left."""
+        if self._open is not None and self._open.shelf.thread.stuck:
+            self._leave(self._open)
         if self._batch and self._batch[0] is self._overdue:
             self._hand_over()
         self._overdue = self._batch[0] if self._batch else None
@@ -473,6 +487,19 @@ class Recorder:
             Refusal("disk-slow", f"volume '{segment.shelf.name}' is slower than what is recorded; its queue is full"),
             first.utc_us,
         )
+
+    def _leave(self, segment: _Open) -> None:
+        """The disk has long not answered: what it was handed it may still write; the next I-VOP goes elsewhere."""
+        if not self._hand_over():
+            return
+        last, refusal = self._last, segment.shelf.refusal
+        assert last is not None  # noqa: S101 - a segment is open
+        ended_us = last.utc_us + self._interval_us
+        self._end_segment(Ending(last.ticks + _ticks(self._interval_us, last), ended_us, "disk-failed"))
+        self._segmenter.lose()
+        self._last = None
+        self._block(refusal or Refusal("disk-failed", f"volume '{segment.shelf.name}' did not answer"), ended_us)
+        self._retry_mono_us = 0
 
     # ---- the ledger
 
