@@ -167,8 +167,8 @@ def _open_below(path: Path) -> list[str]:
     found = []
     for fd in Path("/proc").glob("[0-9]*/fd/*"):
         with suppress(OSError):
-            target = os.readlink(fd)
-            if target.startswith(f"{path}/"):
+            target = fd.readlink()
+            if target.is_relative_to(path):
                 found.append(f"{fd}: {target}")
     return found
 
