@@ -106,6 +106,10 @@ class Recorder:
         self.ledger = ledger
         self.refusal: Refusal | None = None
         """Why frames arrive and are not kept; None while they are."""
+        self.on_kept_until: Callable[[int], None] | None = None
+        """Told up to where frames were kept when keeping ends."""
+        self.on_step: Callable[[int, int], None] | None = None
+        """Told of a step of the host's clock between two frames that are kept: the time before and after."""
         self.on_run: Callable[[str], None] | None = None
         """Told why each run begins."""
         self.said: FrameInfo | None = None
@@ -139,8 +143,8 @@ class Recorder:
 
     # ---- frames
 
-    def take(self, frame: Frame) -> None:
-        """Keeps the next frame of the stream."""
+    def take(self, frame: Frame) -> bool:
+        """Keeps the next frame of the stream; False where it cannot be kept (counted, and a gap if it lasts)."""
         if frame.user_data is not None:
             frame.said = self.said = said = userdata.parse(frame.user_data)
             if said.clock_us is not None:
@@ -327,6 +331,8 @@ class Recorder:
             self._step = None
             self._stepped_mono_us = int(self._clock.mono_us())
             self._settle(self.ledger.clock_stepped(ended_us, frame.utc_us))
+            if self.on_step is not None:
+                self.on_step(ended_us, frame.utc_us)
         elif went_on:
             self._settle(self.ledger.missing(ended_us, frame.utc_us, "frames-missing"))
         if self.on_run is not None:
@@ -361,7 +367,12 @@ class Recorder:
             self._end_segment(Ending(last.ticks + _ticks(self._interval_us, last), ended_us, reason))
         if run is not None:
             self._index.end_run(run.number, ended_us, reason)
+        self._keeping_ended(ended_us)
         return ended_us
+
+    def _keeping_ended(self, at_us: int) -> None:
+        if self.on_kept_until is not None:
+            self.on_kept_until(at_us)
 
     def _count_until(self, frame: Frame) -> None:
         """The link went on: the last frame of the run counts until this one, whatever time was made of before it.
@@ -427,6 +438,7 @@ class Recorder:
         self.refusal = refusal
         self._retry_mono_us = self._clock.mono_us() + _RETRY_US
         self._trouble.hit(refusal.sentence)
+        self._keeping_ended(at_us)
         self._settle(self.ledger.gap(at_us, refusal.reason))
 
     def _account_for_failure(self, ended: _Open, failed: Failed) -> None:

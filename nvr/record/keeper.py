@@ -1,0 +1,160 @@
+"""Stands before a camera's recorder: lets frames through, holds them in the ring, or drops them, and cuts clips.
+
+The gate says which, the ring holds the seconds before an alarm, the desk says what is a clip. Whoever hears alarms
+calls `trigger`, `again` and `over`; what becomes of clips goes to `on_steps`.
+"""
+
+from collections.abc import Callable, Sequence
+
+from nvr.clock import Clock
+from nvr.media.frame import Frame
+from nvr.record.clips import Call, ClipDesk, CloseClip, Step
+from nvr.record.gate import Admission, Gate
+from nvr.record.recorder import Recorder
+from nvr.record.ring import GopRing, Held
+
+
+class Keeper:
+    """One camera's. Everything here runs in the loop."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        gate: Gate,
+        ring: GopRing,
+        desk: ClipDesk,
+        clock: Clock,
+        on_steps: Callable[[Sequence[Step]], None],
+    ) -> None:
+        self.recorder = recorder
+        self.gate = gate
+        self.ring = ring
+        self._desk = desk
+        self._clock = clock
+        self._on_steps = on_steps
+        self._off_reason: str | None = None
+        """Why frames are not kept, as the ledger was last told; None while they are."""
+        self._run_begun: str | None = None
+        """A run began with a frame that was held and perhaps is no longer."""
+        recorder.on_kept_until = desk.kept_until
+        recorder.on_step = self._on_clock_step
+        self._decide()
+
+    # ---- frames
+
+    def take(self, frame: Frame) -> None:
+        """Keeps, holds or drops the next frame."""
+        admission = self.gate.admit(frame.key)
+        if admission is Admission.WRITE:
+            self._keep(frame)
+        elif admission is Admission.HOLD:
+            self._hold(frame)
+        else:
+            self._drop(frame)
+
+    def lost(self, reason: str) -> None:
+        """The link ended: what is held will not go on."""
+        self._off_reason = None
+        self._run_begun = None
+        self.recorder.lost(reason)
+
+    # ---- what asks for footage
+
+    def trigger(self, call: Call) -> list[Step]:
+        """An alarm: the seconds before it are kept and its clip opens; the steps, for whoever enters the alarm."""
+        if self.gate.admission is Admission.HOLD:
+            self._release(self.ring.since(call.from_us))
+        steps = self._desk.trigger(call)
+        self._decide()
+        return steps
+
+    def again(self, call: Call) -> None:
+        """A trigger that is no alarm of its own extends its rule's clip."""
+        self._tell(self._desk.again(call))
+
+    def over(self, rule: str, at_us: int) -> None:
+        """The state that kept a rule's clip open has ended."""
+        self._tell(self._desk.over(rule, at_us))
+
+    # ---- facts and time
+
+    def alarm_link(self, up: bool) -> None:
+        """The alarm link came up or went down."""
+        self.gate.alarm_link(up, self._clock.mono_us())
+        self._decide()
+
+    def motion_detection(self, missing: bool) -> None:
+        """Whether the camera's motion detection is off although a rule needs it."""
+        self.gate.motion_detection(missing)
+        self._decide()
+
+    def tick(self) -> None:
+        """Once a second."""
+        self.recorder.tick()
+        self._tell(self._desk.tick(int(self._clock.utc_us())))
+        self._decide()
+
+    def cut(self, reason: str) -> None:
+        """Closes every clip now: the service stops."""
+        self._tell(self._desk.cut(int(self._clock.utc_us()), reason))
+
+    # ---- inside
+
+    def _keep(self, frame: Frame) -> None:
+        desk = self._desk
+        if not self.recorder.take(frame):
+            return
+        self._off_reason = None
+        if frame.key:
+            self._tell(desk.on_key_frame(frame.utc_us))
+        elif frame.utc_us >= desk.close_due_us:
+            self._tell(desk.on_frame(frame.utc_us))
+
+    def _hold(self, frame: Frame) -> None:
+        self._rest(frame, self.gate.level.off_reason or "waiting-for-alarm")
+        if frame.new_run is not None:
+            self._run_begun = frame.new_run
+        self.ring.push(frame)
+
+    def _drop(self, frame: Frame) -> None:
+        reason = self.gate.level.off_reason or "record-off"
+        if self._off_reason != reason:
+            self._tell(self._desk.cut(frame.utc_us, reason))
+            self.ring.clear()
+        self._rest(frame, reason)
+        if frame.new_run is not None:
+            self._run_begun = frame.new_run
+
+    def _rest(self, frame: Frame, reason: str) -> None:
+        """Nothing is kept from this frame on; said once."""
+        if self._off_reason == reason:
+            return
+        self._off_reason = reason
+        self.recorder.rest(frame, reason)
+
+    def _release(self, held: Held) -> None:
+        """Keeps what the ring held."""
+        self.ring.clear()
+        frames = held.frames
+        if frames and self._run_begun is not None and all(frame.new_run is None for frame in frames):
+            frames[0].new_run = self._run_begun
+        self._run_begun = None
+        for frame in frames:
+            self._keep(frame)
+
+    def _decide(self) -> None:
+        before = self.gate.admission
+        level = self.gate.tick(int(self._clock.utc_us()), int(self._clock.mono_us()), clip_open=self._desk.is_open)
+        if before is Admission.HOLD and level.admission is Admission.WRITE and self.ring.span_us:
+            # A trigger has kept its own part of the ring already; failing open, or a window, wants all of it.
+            self._release(self.ring.everything())
+
+    def _tell(self, steps: Sequence[Step]) -> None:
+        if not steps:
+            return
+        self._on_steps(steps)
+        if any(isinstance(step, CloseClip) for step in steps):
+            self._decide()
+
+    def _on_clock_step(self, before_us: int, after_us: int) -> None:
+        self._tell(self._desk.clock_stepped(before_us, after_us))
