@@ -40,6 +40,9 @@ RECONNECT_REASONS: Final = ("camera-unreachable", "camera-refused", "camera-stal
 LOST_CAUSES: Final = ("frames-missing", "no-header", "damaged", "disk-full", "disk-failed", "disk-slow")
 """Why a picture is not in the footage: it never came, it came before the first VOL, it broke the rules, a disk."""
 
+ALARM_SOURCES: Final = ("input-1", "input-2", "motion", "manual")
+"""What sets off an alarm."""
+
 WRITE_ERRORS: Final = ("full", "io", "read-only", "stuck", "other")
 """What a disk said; see `write_error`."""
 
@@ -85,9 +88,13 @@ class CameraCounts:
     """One camera's numbers; whoever acts writes them, in the loop or on the camera's I/O thread, never both to one."""
 
     __slots__ = (
+        "alarm_link_up",
+        "alarms",
+        "clips",
         "clock_offset_s",
         "connected",
         "expected_fps",
+        "fail_open",
         "fps",
         "frames",
         "frames_lost",
@@ -95,6 +102,8 @@ class CameraCounts:
         "last_frame_us",
         "oldest_segment_us",
         "open_gap",
+        "prebuffer_bytes",
+        "prebuffer_s",
         "received_bytes",
         "reconnects",
         "recorder_restarts",
@@ -121,6 +130,14 @@ class CameraCounts:
         """Gaps that have ended, since this process began to account."""
         self.open_gap: tuple[str, int] | None = None
         """The gap that lasts now: its reason and the UTC microsecond it began at."""
+        self.alarm_link_up = False
+        self.fail_open = False
+        """Everything is recorded, since alarms cannot be heard."""
+        self.alarms = dict.fromkeys(ALARM_SOURCES, 0)
+        self.clips: dict[str, int] = {}
+        """Clips that were opened, by rule; each rule that heeds the camera is there from the start."""
+        self.prebuffer_s = 0.0
+        self.prebuffer_bytes = 0
         self.recorder_restarts = 0
         self.segments_committed = 0
         self.segment_bytes = 0
@@ -267,6 +284,10 @@ _CAMERA_GAUGES: Mapping[str, Callable[[CameraCounts], float]] = {
     "nvr_camera_expected_fps": lambda counts: counts.expected_fps,
     "nvr_camera_fps": lambda counts: counts.fps,
     "nvr_camera_clock_offset_seconds": lambda counts: counts.clock_offset_s,
+    "nvr_camera_alarm_link_up": lambda counts: counts.alarm_link_up,
+    "nvr_camera_fail_open": lambda counts: counts.fail_open,
+    "nvr_prebuffer_seconds": lambda counts: counts.prebuffer_s,
+    "nvr_prebuffer_bytes": lambda counts: counts.prebuffer_bytes,
     "nvr_oldest_segment_timestamp_seconds": lambda counts: _seconds_or(counts.oldest_segment_us, _NOT_KNOWN),
 }
 _CAMERA_COUNTERS: Mapping[str, Callable[[CameraCounts], float]] = {
@@ -279,6 +300,8 @@ _CAMERA_COUNTERS: Mapping[str, Callable[[CameraCounts], float]] = {
 _CAMERA_COUNTERS_BY_WORD: Mapping[str, Callable[[CameraCounts], Mapping[str, int]]] = {
     "nvr_camera_reconnects_total": lambda counts: counts.reconnects,
     "nvr_camera_frames_lost_total": lambda counts: counts.frames_lost,
+    "nvr_camera_alarms_total": lambda counts: counts.alarms,
+    "nvr_clips_total": lambda counts: counts.clips,
 }
 _VOLUME_GAUGES: Mapping[str, Callable[[VolumeCounts], float]] = {
     "nvr_storage_size_bytes": lambda counts: counts.size_bytes,
@@ -311,6 +334,18 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         "Unix time at which the oldest footage kept of the camera begins, NaN while there is none.",
         ("camera",),
     ),
+    "nvr_camera_alarm_link_up": (
+        "1 while alarms of the camera can reach nvr, 0 while they cannot or nobody listens.",
+        ("camera",),
+    ),
+    "nvr_camera_fail_open": (
+        "1 while a camera that should wait for alarms is recorded without, since its alarms cannot be heard.",
+        ("camera",),
+    ),
+    "nvr_prebuffer_seconds": ("Video of the camera held in memory for the time before an alarm.", ("camera",)),
+    "nvr_prebuffer_bytes": ("Bytes of that video.", ("camera",)),
+    "nvr_camera_alarms_total": ("Alarms that rules raised for the camera, by what set them off.", ("camera", "source")),
+    "nvr_clips_total": ("Clips that were begun for the camera, by rule.", ("camera", "rule")),
     "nvr_camera_frames_total": ("Pictures that arrived from the camera.", ("camera",)),
     "nvr_camera_received_bytes_total": ("Bytes that arrived from the camera on its video connections.", ("camera",)),
     "nvr_recorder_restarts_total": (

@@ -134,6 +134,11 @@ class ClipDesk:
         """Some clip wants what comes next."""
         return bool(self._clips)
 
+    def open_clip(self, rule: str) -> int:
+        """The number of the rule's open clip; 0 where none is."""
+        clip = self._clips.get(rule)
+        return 0 if clip is None else clip.number
+
     # ---- what asks for footage
 
     def trigger(self, call: Call) -> list[Step]:

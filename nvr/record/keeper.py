@@ -29,6 +29,8 @@ class Keeper:
         self.recorder = recorder
         self.gate = gate
         self.ring = ring
+        self.last_us = 0
+        """UTC of the last frame that arrived; 0 before the first."""
         self._desk = desk
         self._clock = clock
         self._on_steps = on_steps
@@ -44,6 +46,7 @@ class Keeper:
 
     def take(self, frame: Frame) -> None:
         """Keeps, holds or drops the next frame."""
+        self.last_us = frame.utc_us
         admission = self.gate.admit(frame.key)
         if admission is Admission.WRITE:
             self._keep(frame)
@@ -67,6 +70,10 @@ class Keeper:
         steps = self._desk.trigger(call)
         self._decide()
         return steps
+
+    def open_clip(self, rule: str) -> int:
+        """The number of the rule's open clip; 0 where none is."""
+        return self._desk.open_clip(rule)
 
     def again(self, call: Call) -> None:
         """A trigger that is no alarm of its own extends its rule's clip."""
@@ -112,8 +119,9 @@ class Keeper:
 
     def _hold(self, frame: Frame) -> None:
         self._rest(frame, self.gate.level.off_reason or "waiting-for-alarm")
+        self.recorder.listen(frame)
         if frame.new_run is not None:
-            self._run_begun = frame.new_run
+            self._begin_run(frame.new_run)
         self.ring.push(frame)
 
     def _drop(self, frame: Frame) -> None:
@@ -122,8 +130,15 @@ class Keeper:
             self._tell(self._desk.cut(frame.utc_us, reason))
             self.ring.clear()
         self._rest(frame, reason)
+        self.recorder.listen(frame)
         if frame.new_run is not None:
-            self._run_begun = frame.new_run
+            self._begin_run(frame.new_run)
+
+    def _begin_run(self, reason: str) -> None:
+        """A run begins with a frame that is not kept, perhaps never: the first one that is kept says so."""
+        self._run_begun = reason
+        if self.recorder.on_run is not None:
+            self.recorder.on_run(reason)
 
     def _rest(self, frame: Frame, reason: str) -> None:
         """Nothing is kept from this frame on; said once."""

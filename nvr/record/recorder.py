@@ -145,15 +145,13 @@ class Recorder:
 
     def take(self, frame: Frame) -> bool:
         """Keeps the next frame of the stream; False where it cannot be kept (counted, and a gap if it lasts)."""
-        if frame.user_data is not None:
-            frame.said = self.said = said = userdata.parse(frame.user_data)
-            if said.clock_us is not None:
-                self._clock_offset_us = said.clock_us - frame.utc_us
+        if frame.user_data is not None and frame.said is None:
+            self.listen(frame)
         verdict = self._segmenter.on_frame(frame)
         if verdict is Verdict.APPEND:
             self._note_interval(frame)
         elif verdict is Verdict.SKIP or not self._begin(frame):
-            self._lose(frame)
+            self._lose()
             return False
         self._last = frame
         self._batch.append(frame)
@@ -162,6 +160,14 @@ class Recorder:
         if waits_us <= 0 or (frame.key and waits_us <= _HAND_OVER_US - _SHORTEST_BATCH_US):
             self._hand_over()
         return True
+
+    def listen(self, frame: Frame) -> None:
+        """Reads what the camera says of itself before an I-VOP, whether or not the picture is kept."""
+        if frame.user_data is None:
+            return
+        frame.said = self.said = said = userdata.parse(frame.user_data)
+        if said.clock_us is not None:
+            self._clock_offset_us = said.clock_us - frame.utc_us
 
     def rest(self, frame: Frame, reason: str) -> None:
         """Nothing is wanted from this frame on, as planned; the link goes on, and so does the run."""
@@ -472,8 +478,6 @@ class Recorder:
             return False
         if not frames:
             return True
-        self._counts.frames += len(frames)
-        self._counts.last_frame_us = frames[-1].utc_us
         if segment.shelf.put(cost_bytes, segment.writer.append, frames):
             last = frames[-1]
             segment.frames += len(frames)
@@ -515,10 +519,8 @@ class Recorder:
 
     # ---- the ledger
 
-    def _lose(self, frame: Frame) -> None:
+    def _lose(self) -> None:
         """A frame arrived that is not kept."""
-        self._counts.frames += 1
-        self._counts.last_frame_us = frame.utc_us
         self._counts.frames_lost[self.refusal.reason if self.refusal is not None else "no-header"] += 1
 
     def _settle(self, changes: list[SpanChange]) -> None:
