@@ -134,7 +134,7 @@ class CameraCounts:
         self.fail_open = False
         """Everything is recorded, since alarms cannot be heard."""
         self.alarms = dict.fromkeys(ALARM_SOURCES, 0)
-        self.clips: dict[str, int] = {}
+        self.clips = {"manual": 0}
         """Clips that were opened, by rule; each rule that heeds the camera is there from the start."""
         self.prebuffer_s = 0.0
         self.prebuffer_bytes = 0
@@ -343,7 +343,7 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         ("camera",),
     ),
     "nvr_prebuffer_seconds": ("Video of the camera held in memory for the time before an alarm.", ("camera",)),
-    "nvr_prebuffer_bytes": ("Bytes of that video.", ("camera",)),
+    "nvr_prebuffer_bytes": ("Bytes of the video held in memory for the time before an alarm.", ("camera",)),
     "nvr_camera_alarms_total": ("Alarms that rules raised for the camera, by what set them off.", ("camera", "source")),
     "nvr_clips_total": ("Clips that were begun for the camera, by rule.", ("camera", "rule")),
     "nvr_camera_frames_total": ("Pictures that arrived from the camera.", ("camera",)),
