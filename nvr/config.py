@@ -213,6 +213,7 @@ class Recording(_Table):
 
     segment_seconds: float = Field(default=60, ge=1, le=3600)
     sync_seconds: float = Field(default=2, ge=0.5, le=60)
+    ptz_track: bool = True
 
 
 class MetricsListen(_Table):

@@ -126,7 +126,7 @@ def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path
 @pytest.mark.parametrize(
     ("added", "sentence"),
     [
-        ("[recording]\nfoo = 1", "line 6: unknown key 'recording.foo'; known here: segment_seconds, sync_seconds"),
+        ("[recording]\nfoo = 1", "line 6: unknown key 'recording.foo'; known here: ptz_track, segment_seconds, sync_seconds"),
         ("[recording]\nsync_second = 1", "line 6: unknown key 'recording.sync_second'; did you mean 'sync_seconds'?"),
         ("[recording]\npre_seconds = 1", "line 6: unknown key 'recording.pre_seconds'; did you mean 'sync_seconds'?"),
         ("[retention]\nmin_days = 0", "line 5: unknown key 'retention'; known here: camera, data_dir, metrics, rec"),

@@ -21,6 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from nvr.media.captions import Line
 from nvr.media.errors import NotDecodable
 from nvr.media.frame import Vol
 from nvr.media.label import BOX_UUID, box_length
@@ -30,6 +31,8 @@ _FRONT_FREES: Final = struct.pack(">I4sI4s", 8, b"free", 40, b"free")
 _ITEMS: Final = {b"\xa9nam": "title", b"\xa9cmt": "comment", b"\xa9too": "encoder"}
 _MAX_INDEX: Final = 64 << 20  # a moov of a day at 30 pictures a second takes 10 MB
 _MAX_SAMPLES: Final = 3_000_000  # a day at 30 pictures a second
+_MAX_TEXT: Final = 2 + 0xFFFF  # its length, and that (3GPP TS 26.245, 5.17); styles behind it are not read
+_NO_TEXT: Final = 2  # bytes of a text of length 0
 _EPOCH_1904_S: Final = 2_082_844_800  # mvhd counts from 1904-01-01 (6.2.2)
 
 
@@ -85,6 +88,8 @@ class Movie:
     configuration: bytes
     """The decoder's configuration: the VOL with the headers around it."""
     samples: list[Sample] = field(repr=False)
+    texts: list[Sample] = field(repr=False)
+    """Of the timed text track, in the same time; none where there is no such track. See `lines`."""
     metadata: dict[str, str]
     """title, comment, encoder and creation_time (ISO 8601, whole seconds) where given."""
 
@@ -121,6 +126,21 @@ def movie(path: Path) -> Movie:
 def samples(path: Path) -> list[Sample]:
     """Where each picture of the video track lies. Raises OSError, NotDecodable."""
     return movie(path).samples
+
+
+def lines(path: Path, film: Movie) -> list[Line]:
+    """The timed text of a movie read from this file, what says nothing left out. Raises OSError.
+
+    A text that reached the disk in part only says nothing either, for as long as it stands.
+    """
+    found = []
+    with _File(path) as file:
+        for text in film.texts:
+            if text.size > _NO_TEXT:
+                sample = file.at(text.offset, min(text.size, _MAX_TEXT))
+                words = sample[2 : 2 + int.from_bytes(sample[:2], "big")]
+                found.append(Line(text.ticks, text.duration, words.decode(errors="replace")))
+    return found
 
 
 def metadata(path: Path) -> dict[str, str]:
@@ -355,28 +375,38 @@ def _movie_from(file: _File, layout: _Layout, *, whole: bool) -> Movie:
         raise NotDecodable("a file without a whole moov")
     boxes = _children(file.read(moov))
     track = _video_track(boxes, file.most_samples)
-    pictures = track.samples
-    if not whole:
-        if layout.front is not None and layout.first_mdat is None:
-            pictures = []  # the first fragment's own bytes are not all there
-        tick = track.end_tick
-        for moof, _ in layout.fragments:
-            fragment = _fragment_samples(file, moof, track, tick)
-            pictures += fragment
-            tick = fragment[-1].ticks + fragment[-1].duration if fragment else tick
-    return Movie(track.width, track.height, track.time_base, track.configuration, pictures, _metadata(boxes))
+    texts: list[Sample] = []
+    with suppress(NotDecodable):  # pictures are not lost over what stands beside them
+        text = _text_track(boxes, track.time_base, file.most_samples)
+        texts = _all_samples(file, layout, text, whole=whole) if text is not None else texts
+    pictures = _all_samples(file, layout, track, whole=whole)
+    return Movie(track.width, track.height, track.time_base, track.configuration, pictures, texts, _metadata(boxes))
+
+
+def _all_samples(file: _File, layout: _Layout, track: "_Track", *, whole: bool) -> list[Sample]:
+    """A track's samples: those of its table, and unless that is `whole`, those of the fragments."""
+    if whole:
+        return track.samples
+    # Where the first fragment's own bytes are not all there, the table's are not either.
+    found = [] if layout.front is not None and layout.first_mdat is None else list(track.samples)
+    tick = track.end_tick
+    for moof, _ in layout.fragments:
+        fragment = _fragment_samples(file, moof, track, tick)
+        found += fragment
+        tick = fragment[-1].ticks + fragment[-1].duration if fragment else tick
+    return found
 
 
 @dataclass(slots=True)
 class _Track:
     number: int
-    width: int
-    height: int
     time_base: Fraction
-    configuration: bytes
     samples: list[Sample]
-    defaults: tuple[int, int, int] = (0, 0, 0)
+    defaults: tuple[int, int, int]
     """Duration, size and flags by trex (8.8.3)."""
+    width: int = 0
+    height: int = 0
+    configuration: bytes = b""
 
     @property
     def end_tick(self) -> int:
@@ -415,32 +445,52 @@ def _need(boxes: _Children, *path: bytes) -> bytes:
 
 
 def _video_track(moov: _Children, most_samples: int) -> _Track:
+    trak = _track_of_kind(moov, b"vide")
+    if trak is None:
+        raise NotDecodable("a file without a video track")
+    with _translated("the video track"):
+        entry = _need(trak, b"mdia", b"minf", b"stbl", b"stsd")[8:]
+        if entry[4:8] != b"mp4v":
+            raise NotDecodable(f"video of kind {entry[4:8]!r}, mp4v is recorded")
+        track = _read_track(trak, moov, most_samples)
+        track.width, track.height = struct.unpack_from(">HH", entry, 32)
+        (length,) = struct.unpack_from(">I", entry)
+        track.configuration = _configuration(_need(_children(entry[86:length]), b"esds"))
+    return track
+
+
+def _text_track(moov: _Children, time_base: Fraction, most_samples: int) -> _Track | None:
+    """The timed text (3GPP TS 26.245) with the video's ticks; None where there is none like that."""
+    trak = _track_of_kind(moov, b"sbtl")
+    if trak is None:
+        return None
+    with _translated("the text track"):
+        track = _read_track(trak, moov, most_samples)
+    return track if track.time_base == time_base else None
+
+
+def _track_of_kind(moov: _Children, handler: bytes) -> _Children | None:
+    """The first track of a kind (8.4.3)."""
     for kind, payload in moov:
         if kind == b"trak":
             trak = _children(payload)
-            if _need(trak, b"mdia", b"hdlr")[8:12] == b"vide":
-                with _translated("the video track"):
-                    return _read_track(trak, moov, most_samples)
-    raise NotDecodable("a file without a video track")
+            if _need(trak, b"mdia", b"hdlr")[8:12] == handler:
+                return trak
+    return None
 
 
 def _read_track(trak: _Children, moov: _Children, most_samples: int) -> _Track:
+    """What every track has."""
     tkhd = _need(trak, b"tkhd")
     (number,) = struct.unpack_from(">I", tkhd, 20 if tkhd[0] == 1 else 12)
     mdhd = _need(trak, b"mdia", b"mdhd")
     (timescale,) = struct.unpack_from(">I", mdhd, 20 if mdhd[0] == 1 else 12)
-    tables = _children(_need(trak, b"mdia", b"minf", b"stbl"))
-    entry = _need(tables, b"stsd")[8:]
-    if entry[4:8] != b"mp4v":
-        raise NotDecodable(f"video of kind {entry[4:8]!r}, mp4v is recorded")
-    width, height = struct.unpack_from(">HH", entry, 32)
-    (length,) = struct.unpack_from(">I", entry)
-    configuration = _configuration(_need(_children(entry[86:length]), b"esds"))
-    track = _Track(number, width, height, Fraction(1, timescale), configuration, _table_samples(tables, most_samples))
+    samples = _table_samples(_children(_need(trak, b"mdia", b"minf", b"stbl")), most_samples)
+    defaults = (0, 0, 0)
     for kind, payload in _children(_find(moov, b"mvex") or b""):
         if kind == b"trex" and struct.unpack_from(">I", payload, 4) == (number,):
-            track.defaults = struct.unpack_from(">III", payload, 12)
-    return track
+            defaults = struct.unpack_from(">III", payload, 12)
+    return _Track(number, Fraction(1, timescale), samples, defaults)
 
 
 def _configuration(esds: bytes) -> bytes:
@@ -515,7 +565,7 @@ def _offsets(tables: _Children, sizes: list[int]) -> list[int]:
 
 
 def _fragment_samples(file: _File, moof: Box, track: _Track, tick: int) -> list[Sample]:
-    """The video samples of a movie fragment (8.8); `tick` is where it begins if it does not say so itself."""
+    """A track's samples of a movie fragment (8.8); `tick` is where it begins if it does not say so itself."""
     pictures: list[Sample] = []
     with _translated("a fragment"):
         for kind, payload in _children(file.read(moof)):

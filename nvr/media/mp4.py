@@ -4,9 +4,9 @@ The file grows as fragments (`hybrid_fragmented`): what is on disk at any moment
 fragment. Closing it appends one index of everything and turns the front into an ordinary MP4's (boxes.py).
 """
 
-import struct
 from collections.abc import Mapping
 from fractions import Fraction
+from math import ceil
 from typing import Any, Final
 
 import av
@@ -20,6 +20,9 @@ from nvr.units import US
 _BUFFER: Final = 1 << 16  # measured: 64 kB costs no more CPU than 512 kB and saves a quarter of a megabyte per camera
 _MIN_FRAGMENT_US: Final = US // 2  # a stream of I-VOPs alone would else make a fragment of every picture
 _MIN_TICKS: Final = 10_000  # below, FFmpeg doubles the time scale behind our back
+_NEVER: Final = 1 << 63
+_MAX_LINE: Final = 0xFFFF
+_NO_TEXT: Final = b"\0\0"
 
 
 class Mp4File:
@@ -43,7 +46,7 @@ class Mp4File:
 
         `time_base` is 1/n with n of at least 10 000. `metadata`: title, comment, creation_time (ISO 8601).
         `fragment_us`: a fragment is written at each I-VOP and at least this often (and at most twice a second).
-        `text`: adds a timed text track (tx3g) for `add_text`.
+        `text`: adds a timed text track (tx3g) for `add_text`. Each fragment then holds the text of its own pictures.
         """
         if time_base.numerator != 1 or time_base.denominator < _MIN_TICKS:
             raise ValueError(f"a time base of {time_base}, 1/{_MIN_TICKS} or finer is needed")
@@ -52,6 +55,8 @@ class Mp4File:
         self._time_base = time_base
         self._first_tick: int | None = None
         self._last_tick = 0
+        self._end_tick = 0
+        """Where the last picture ends, as far as is known."""
         self._pipe = _Pipe(file)
         # PyAV refuses nothing it does not know: the names are checked by the tests, which read the files back.
         options = {
@@ -67,6 +72,15 @@ class Mp4File:
         self._text = self._output.add_mux_stream("mov_text") if text else None
         if self._text is not None:
             self._text.time_base = time_base
+        self._line = b""
+        """The text that stands, as a sample; it is written when it is known how long it stood."""
+        self._line_tick = 0
+        self._fragment_ticks = _reached_at(fragment_us, time_base)
+        self._least_ticks = _reached_at(min(_MIN_FRAGMENT_US, fragment_us), time_base)
+        self._fragment_tick = 0
+        """Where the fragment being built begins."""
+        self._due_tick = _NEVER
+        """From here on a picture begins the next fragment, whatever it is; never of interest without text."""
 
     def add(self, data: bytes, ticks: int, duration: int, key: bool) -> None:
         """Adds a picture; `ticks` rises strictly, `duration` is the ticks it stands (a guess will do but for the last).
@@ -74,35 +88,32 @@ class Mp4File:
         The first must be an I-VOP; where it lacks the VOL, the VOL is put before it. Raises OSError,
         and NotDecodable for what no MP4 can hold.
         """
-        begins = self._first_tick is None
-        if begins:
+        first_tick = self._first_tick
+        if first_tick is None:
             data = self._begin(data, ticks, key)
+            first_tick = ticks
         elif ticks <= self._last_tick:
             raise NotDecodable("a picture whose time does not rise")  # some muxers refuse it, this one loses it
         self._last_tick = ticks
+        self._end_tick = ticks + duration
         packet = av.Packet(data)  # without a copy: fine for muxing, never for decoding (no padding behind it)
         packet.stream = self._video
         packet.time_base = self._time_base
-        packet.pts = packet.dts = ticks - self._first_tick  # type: ignore[operator]  # set by _begin
+        packet.pts = packet.dts = ticks - first_tick
         packet.duration = duration
         packet.is_keyframe = key
-        self._mux(packet)
-        if begins and self._text is not None:
-            # FFmpeg writes no moov before each track has a sample: without one a crash would leave nothing readable.
-            self.add_text("", ticks, duration)
+        if (key or ticks >= self._due_tick) and self._text is not None:
+            self._mux_fragment(packet, ticks)
+        else:
+            self._mux(packet)
 
-    def add_text(self, text: str, ticks: int, duration: int) -> None:
-        """Adds a line of timed text; its ticks are those of the pictures and do not fall. Raises OSError."""
-        if self._text is None or self._first_tick is None:
-            raise ValueError("timed text needs a text track and a picture before it")
-        line = text.encode()[:0xFFFF]
-        packet = av.Packet(struct.pack(">H", len(line)) + line)
-        packet.stream = self._text
-        packet.time_base = self._time_base
-        packet.pts = packet.dts = ticks - self._first_tick
-        packet.duration = duration
-        packet.is_keyframe = True
-        self._mux(packet)
+    def add_text(self, text: str, ticks: int) -> None:
+        """From `ticks` on, the time of the last picture added, this text stands until the next one. Raises OSError."""
+        if self._text is None or self._first_tick is None or not self._line_tick <= ticks <= self._end_tick:
+            raise ValueError("timed text needs a text track, and a picture at its time")
+        self._end_line(ticks)
+        line = text.encode()[:_MAX_LINE]
+        self._line = len(line).to_bytes(2, "big") + line
 
     def close(self) -> None:
         """Writes the last fragment and the index, then the front; the label and the last fsync are the owner's.
@@ -114,6 +125,10 @@ class Mp4File:
             self.abandon()
             raise self._file.trouble
         try:
+            if self._line:
+                self._end_line(self._end_tick)
+                # The muxer ends the track with an empty text of its own, which lasts as long as the one before it.
+                self._mux_text(_NO_TEXT, self._end_tick, 0)
             self._output.close()
         finally:
             self._pipe.closed = True
@@ -123,6 +138,35 @@ class Mp4File:
     def abandon(self) -> None:
         """Lets go without writing another byte; the file stays as after a crash. Harmless when repeated."""
         self._pipe.closed = True
+
+    def _mux_fragment(self, packet: "av.Packet[Any]", ticks: int) -> None:
+        """Muxes a picture with which the muxer may write the fragment before it; all text of that one comes before.
+
+        The muxer would hold the picture until it knows what text comes next: an empty one of no length makes it go on.
+        It has also to be the first sample of the track. (Text with a guessed length would do the same, but the track
+        then ends too late where the guess was too long; where it is too short the muxer adds an end to it.)
+        """
+        if ticks >= self._fragment_tick + self._least_ticks:
+            self._fragment_tick = ticks
+            self._due_tick = ticks + self._fragment_ticks
+        self._end_line(ticks)
+        self._mux(packet)
+        self._mux_text(_NO_TEXT, ticks, 0)
+
+    def _end_line(self, ticks: int) -> None:
+        """Muxes the text that stood until then; it goes on from there unless there is another."""
+        if self._line and self._line_tick < ticks:
+            self._mux_text(self._line, self._line_tick, ticks - self._line_tick)
+        self._line_tick = ticks
+
+    def _mux_text(self, sample: bytes, ticks: int, duration: int) -> None:
+        packet = av.Packet(sample)
+        packet.stream = self._text  # type: ignore[assignment]  # asked for by whoever calls this
+        packet.time_base = self._time_base
+        packet.pts = packet.dts = ticks - self._first_tick  # type: ignore[operator]  # set with the first picture
+        packet.duration = duration
+        packet.is_keyframe = True
+        self._mux(packet)
 
     def _mux(self, packet: "av.Packet[Any]") -> None:
         try:
@@ -135,8 +179,15 @@ class Mp4File:
     def _begin(self, data: bytes, ticks: int, key: bool) -> bytes:
         if not key:
             raise NotDecodable("the first picture of a file is not an I-VOP")
-        self._first_tick = ticks
+        self._first_tick = self._fragment_tick = ticks
+        if self._text is not None:
+            self._due_tick = ticks + self._fragment_ticks
         return data if leads_with_vol(data) else self._vol.header + data
+
+
+def _reached_at(us: int, time_base: Fraction) -> int:
+    """The number of ticks from which on the muxer, which rounds to microseconds, finds a duration reached."""
+    return ceil((us - Fraction(1, 2)) / (US * time_base))
 
 
 class _Pipe:

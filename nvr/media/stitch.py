@@ -1,10 +1,12 @@
 """Cuts a window out of segments and joins it to one MP4, picture for picture as they were written: nothing is decoded.
 
-Wall time is kept: over a gap the last picture stands. What cannot be one file (the picture's size or coding changes)
-becomes several. A segment still being written gives what is on disk of it.
+The timed text beside the pictures goes with them. Wall time is kept: over a gap the last picture stands. What cannot
+be one file (the picture's size or coding changes) becomes several. A segment still being written gives what is on disk
+of it.
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,6 +15,7 @@ from typing import Final
 
 from nvr.media import boxes, label
 from nvr.media.boxes import Movie, Sample
+from nvr.media.captions import Line
 from nvr.media.durable import Disk, DurableFile
 from nvr.media.errors import NotDecodable
 from nvr.media.mp4 import Mp4File
@@ -85,7 +88,8 @@ def window(
     written: list[Stitched] = []
     for number, group in enumerate(_alike(cuts), start=1):
         path = out_path if number == 1 else _numbered(out_path, number)
-        writer = _Writer(path, group[0], disk or Disk(), metadata or {})
+        text = any(cut.texts for cut in group)
+        writer = _Writer(path, group[0], disk or Disk(), metadata or {}, text=text)
         try:
             for cut in group:
                 writer.take(cut)
@@ -112,6 +116,8 @@ class _Cut:
         first, end = _range_wanted(movie.samples, source.first_tick, source.last_tick)
         self.first_frame = first
         self.pictures = movie.samples[first:end]
+        self.texts = _texts_of(boxes.lines(source.path, movie), self.pictures)
+        """What is said from which of the pictures on, by its tick; empty where the source has no text."""
 
     @property
     def piece(self) -> Piece:
@@ -126,14 +132,15 @@ class _Cut:
 class _Writer:
     """One file of a window."""
 
-    def __init__(self, path: Path, first: _Cut, disk: Disk, metadata: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, first: _Cut, disk: Disk, metadata: Mapping[str, str], *, text: bool) -> None:
         self._path = path
         self._time_base = first.movie.time_base
         self._start_us = first.start_us
         self._disk = disk
         self._file = DurableFile.create(path, disk)
-        self._mp4 = Mp4File(self._file, first.movie.vol, self._time_base, metadata, fragment_us=_FRAGMENT_US)
-        self._held: tuple[bytes, int, bool] | None = None
+        self._text = text
+        self._mp4 = Mp4File(self._file, first.movie.vol, self._time_base, metadata, fragment_us=_FRAGMENT_US, text=text)
+        self._held: tuple[bytes, int, bool, str | None] | None = None
         """The picture read last, which is written when it is known how long it stands."""
         self._held_end = 0
         self._gap_ticks = 0
@@ -142,10 +149,14 @@ class _Writer:
 
     def take(self, cut: _Cut) -> None:
         """Adds a source's pictures where they belong in wall time."""
-        shift = self._place(cut) - cut.pictures[0].ticks
+        first_tick = cut.pictures[0].ticks
+        shift = self._place(cut) - first_tick
+        texts = cut.texts
+        if self._text and first_tick not in texts:
+            texts = {first_tick: "", **texts}  # what the source before this one said ends here
         for data, picture in _read(cut):
             self._release(picture.ticks + shift)
-            self._held = (data, picture.ticks + shift, picture.key)
+            self._held = (data, picture.ticks + shift, picture.key, texts.get(picture.ticks))
             self._held_end = picture.ticks + picture.duration + shift
         self._pieces.append(cut.piece)
         self._frames += len(cut.pictures)
@@ -195,8 +206,10 @@ class _Writer:
     def _release(self, until_tick: int) -> None:
         """Writes the picture held, which stands until then."""
         if self._held is not None:
-            data, ticks, key = self._held
+            data, ticks, key, text = self._held
             self._mp4.add(data, ticks, until_tick - ticks, key)
+            if text is not None:
+                self._mp4.add_text(text, ticks)
 
 
 def _cut(source: Source) -> _Cut:
@@ -214,6 +227,17 @@ def _range_wanted(pictures: list[Sample], first_tick: int, last_tick: int) -> tu
             first = number
         end = number + 1
     return (0, 0) if first is None else (first, end)
+
+
+def _texts_of(lines: Sequence[Line], pictures: Sequence[Sample]) -> dict[int, str]:
+    """The text that stands from a picture on, by the picture's tick; it begins at a picture or between two."""
+    ticks = [picture.ticks for picture in pictures]
+    texts = {}
+    for line in lines:
+        at = bisect_left(ticks, line.ticks)
+        if at < len(ticks) and line.ticks + line.duration > ticks[at]:
+            texts[ticks[at]] = line.text
+    return texts
 
 
 def _alike(cuts: list[_Cut]) -> Iterator[list[_Cut]]:

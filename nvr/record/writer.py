@@ -13,6 +13,7 @@ from fractions import Fraction
 from uuid import UUID
 
 from nvr.clock import Clock
+from nvr.media.captions import compose
 from nvr.media.errors import MediaError
 from nvr.media.frame import Frame, Said
 from nvr.media.label import ClockSource, Label, pack
@@ -27,13 +28,14 @@ from nvr.store.errors import DiskFull, VolumeMissing
 from nvr.store.looks import looks_between
 from nvr.store.origin import Origin
 from nvr.store.rows import Look, SegmentRow
-from nvr.units import US
+from nvr.units import US, PanTiltZoom
 
 log = logging.getLogger(__name__)
 
 Trouble = OSError | MediaError | DiskFull | VolumeMissing
 _TROUBLE = (OSError, MediaError, DiskFull, VolumeMissing)
 _PPB = 1_000_000_000
+_OUTDATED = (-1, -1, -1)  # no camera looks there: whatever comes next is said anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,10 @@ class SegmentWriter:
         tell: Callable[[Outcome], None],
         clock: Clock,
         sync_us: int,
+        *,
+        ptz_track: bool = True,
     ) -> None:
+        """`ptz_track`: where the camera looks is also written beside the pictures as they come (see captions.py)."""
         self.identity = identity
         self._shelf = shelf
         self._vol = first.vol
@@ -107,6 +112,7 @@ class SegmentWriter:
         self._tell = tell
         self._clock = clock
         self._sync_us = sync_us
+        self._ptz_track = ptz_track
         self._part: Part | None = None
         self._file: Mp4File | None = None
         self._held: Frame | None = None
@@ -115,6 +121,8 @@ class SegmentWriter:
         self._ticks = array("q")
         """Where each frame begins, in the run's media time."""
         self._said: Said | None = None
+        self._shown: PanTiltZoom | None = None
+        """The position that the text track tells at present."""
         self._frames = 0
         self._synced_us = 0
         self._handed_us = 0
@@ -153,7 +161,14 @@ class SegmentWriter:
         if shelf.volume is None:
             raise VolumeMissing(f"volume {shelf.name} is not there")
         self._part = shelf.archive.begin(shelf.volume, identity.camera, identity.start_us, identity.run, identity.seq)
-        self._file = Mp4File(self._part.file, self._vol, self._time_base, self._metadata(), fragment_us=self._sync_us)
+        self._file = Mp4File(
+            self._part.file,
+            self._vol,
+            self._time_base,
+            self._metadata(),
+            fragment_us=self._sync_us,
+            text=self._ptz_track,
+        )
         self._synced_us = self._handed_us = self._clock.mono_us()
         shelf.plan.open_files += 1
         shelf.open_files.add(self._part.file)
@@ -186,22 +201,33 @@ class SegmentWriter:
         file = self._file
         assert file is not None  # noqa: S101 - append began it
         add, place, begin = file.add, self._positions.add, self._ticks.append
-        held = self._held
+        held, captioned = self._held, self._ptz_track
         for frame in frames:
             if held is not None:
                 self._usual_ticks = frame.ticks - held.ticks
                 add(held.data, held.ticks, self._usual_ticks, held.key)
+                if captioned and (held.key or held.position != self._shown):
+                    self._caption(file, held)
             if frame.said is not None:
                 self._said = frame.said
+                self._shown = _OUTDATED
                 self._positions.note(frame.said.preset, frame.said.tracking)
             place(frame.position)
             begin(frame.ticks)
             held = frame
         if held is not None and held.key and held is not self._held:
             add(held.data, held.ticks, self._usual_ticks, True)
+            if captioned:
+                self._caption(file, held)
             held = None
         self._held = held
         self._frames += len(frames)
+
+    def _caption(self, file: Mp4File, frame: Frame) -> None:
+        """Says beside a picture that was just added where it was taken; the time is told with key pictures."""
+        said, self._shown = self._said, frame.position
+        preset, tracking = (None, None) if said is None else (said.preset, said.tracking)
+        file.add_text(compose(frame.position, preset, tracking, frame.utc_us if frame.key else None), frame.ticks)
 
     def _sync_if_due(self) -> None:
         part, plan = self._part, self._shelf.plan
@@ -221,6 +247,8 @@ class SegmentWriter:
         assert file is not None  # noqa: S101
         if held is not None:
             file.add(held.data, held.ticks, ending.ticks - held.ticks, held.key)
+            if self._ptz_track and (held.key or held.position != self._shown):
+                self._caption(file, held)
         file.close()
         label = self._label(ending)
         sealed = self._shelf.archive.seal(part, pack(label))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from nvr.media import boxes, label
+from nvr.media import boxes, captions, label
 from nvr.media.durable import Disk
 from nvr.media.errors import MediaError
 from nvr.store.archive import Archive, Part, Sealed, write_whole
@@ -139,7 +139,8 @@ def give_name(disk: Disk, part: Path, sealed: Path) -> None:
 def label_of(path: Path, film: boxes.Movie, archive_id: str, folder: str) -> label.Label:
     """What the file would have said of itself at its seal, from its comment (else its name) and what it holds.
 
-    Raises ValueError where there is no picture in it.
+    `film` is what was read of it at `path`. Where it has a text track, that tells where the camera looked.
+    Raises OSError, and ValueError where there is no picture in it.
     """
     if not film.samples:
         raise ValueError("there is no picture in it")
@@ -166,7 +167,14 @@ def label_of(path: Path, film: boxes.Movie, archive_id: str, folder: str) -> lab
         synchronised=origin.synchronised,
         recovered=True,
         model=origin.model,
+        positions=_positions_of(path, film),
     )
+
+
+def _positions_of(path: Path, film: boxes.Movie) -> bytes | None:
+    """Where each picture was taken, from the texts beside them; None where there are none."""
+    lines = boxes.lines(path, film)
+    return captions.track_of([picture.ticks for picture in film.samples], lines).pack() if lines else None
 
 
 def _folder_of(part: Part) -> str:

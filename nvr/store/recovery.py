@@ -223,7 +223,7 @@ class _Desk:
             return
         # Given up after a failed sync, and the daemon died before the row: it is kept, and not believed.
         film = boxes.movie(path)
-        self._put(path, self._label_of(path, film), path.stat().st_size, SegmentState.DAMAGED)
+        self._put(path, self._label_of(path, path, film), path.stat().st_size, SegmentState.DAMAGED)
         self._count("damaged", path)
 
     def _adopt_part(self, path: Path, sealed: Path) -> None:
@@ -239,7 +239,7 @@ class _Desk:
             self._checked(said, sealed)
             self._sync(path)
         else:
-            said = self._label_of(sealed, mending.whole_of(path, condition))
+            said = self._label_of(path, sealed, mending.whole_of(path, condition))
             mending.mend(self._disk, path, condition, label.pack(said))
         mending.give_name(self._disk, path, sealed)
         self._put(sealed, said, sealed.stat().st_size, SegmentState.OK)
@@ -267,8 +267,8 @@ class _Desk:
         self._disk.fsync_directory(path.parent)
         self._count("empty", path)
 
-    def _label_of(self, sealed: Path, film: boxes.Movie) -> label.Label:
-        return self._checked(mending.label_of(sealed, film, self._archive.archive_id, self._folder), sealed)
+    def _label_of(self, path: Path, sealed: Path, film: boxes.Movie) -> label.Label:
+        return self._checked(mending.label_of(path, film, self._archive.archive_id, self._folder), sealed)
 
     def _checked(self, said: label.Label, path: Path) -> label.Label:
         """Raises ValueError where a file is not what its name says, or is known elsewhere."""

@@ -179,7 +179,15 @@ def make_unit(
             loop.call_soon_threadsafe(call, *args)
 
     def make_writer(shelf: Shelf, identity: Identity, first: Frame) -> SegmentWriter:
-        return SegmentWriter(shelf, identity, first, lambda outcome: hop(recorder.hear, outcome), clock, sync_us)
+        return SegmentWriter(
+            shelf,
+            identity,
+            first,
+            lambda outcome: hop(recorder.hear, outcome),
+            clock,
+            sync_us,
+            ptz_track=config.recording.ptz_track,
+        )
 
     recorder = Recorder(
         RecordedCamera(camera_id, slug),

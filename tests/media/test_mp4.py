@@ -13,6 +13,7 @@ import pytest
 
 from nvr.media import boxes
 from nvr.media.boxes import State
+from nvr.media.captions import Line
 from nvr.media.durable import Disk, DurableFile
 from nvr.media.errors import NotDecodable
 from nvr.media.frame import Unit
@@ -149,18 +150,66 @@ def test_a_text_track_keeps_its_lines_and_costs_no_picture(encode: Encode, play:
         mp4.add(unit.data, 600 + number * 3000, 3000, unit.key)
         if number == 32:
             (tmp_path / "torn.mp4").write_bytes((tmp_path / "a.mp4").read_bytes())
-        if number in (10, 30):
-            mp4.add_text(f"pan {number}", 600 + number * 3000, 3000)
+        if number in (10, 11, 31):
+            mp4.add_text(f"pan {number}", 600 + number * 3000)
     mp4.close()
     file.close()
     assert play(tmp_path / "a.mp4").complaints == ""
     assert bytes_of(tmp_path / "a.mp4") == [unit.data for unit in units]
-    lines = asked(tmp_path / "a.mp4", "packet=pts,size", "s")
-    assert [(packet["pts"], int(packet["size"])) for packet in lines if int(packet["size"]) > 2] == [
-        (30_000, 8),
-        (90_000, 8),
-    ]
     assert bytes_of(tmp_path / "torn.mp4") == [unit.data for unit in units[:30]]
+    # What stands when a fragment ends is in that fragment, and goes on in the next.
+    standing = [
+        Line(30_000, 3_000, "pan 10"),
+        Line(33_000, 12_000, "pan 11"),
+        Line(45_000, 45_000, "pan 11"),
+        Line(90_000, 3_000, "pan 11"),
+        Line(93_000, 42_000, "pan 31"),
+    ]
+    assert lines_of(tmp_path / "a.mp4") == standing
+    assert lines_of(tmp_path / "torn.mp4") == standing[:3]
+    foreign = asked(tmp_path / "a.mp4", "packet=pts,duration,size", "s")
+    said = [(packet["pts"], packet["duration"]) for packet in foreign if int(packet["size"]) > 2]
+    assert said == [(line.ticks, line.duration) for line in standing]
+    assert asked(tmp_path / "a.mp4", "format=duration")[0]["duration"] == "1.500000"
+
+
+@pytest.mark.parametrize("interval", [1, 7, 255])
+def test_a_file_torn_anywhere_has_the_text_of_each_of_its_pictures(
+    encode: Encode, tmp_path: Path, interval: int
+) -> None:
+    units = encode(200, interval=interval)
+    path = tmp_path / "a.mp4"
+    file = DurableFile.create(path, Disk())
+    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {}, fragment_us=1_000_000, text=True)
+    texts, torn, size = [], 0, 0
+    for number, unit in enumerate(units):
+        # At rest, a move over the end of a fragment, one long after the last, and one that ends with it.
+        moves = 28 <= number < 33 or number in (75, 88, 89) or 100 < number < 160
+        mp4.add(unit.data, number * 3000, 3000, unit.key)
+        if number == 0 or moves:
+            mp4.add_text(f"{number}", number * 3000)
+        texts.append(str(number) if number == 0 or moves else texts[-1])
+        if file.size != size and boxes.examine(path).state is State.OPEN:
+            size, torn = file.size, len(boxes.samples(path))
+            assert number - torn <= 1, "a fragment was held back"
+            assert texts_beside(path) == texts[:torn]
+    assert torn > 150
+    mp4.close()
+    file.close()
+    assert texts_beside(path) == texts
+
+
+def lines_of(path: Path) -> list[Line]:
+    return boxes.lines(path, boxes.movie(path))
+
+
+def texts_beside(path: Path) -> list[str | None]:
+    """The text that stands at each picture."""
+    lines = lines_of(path)
+    return [
+        next((line.text for line in lines if line.ticks <= picture.ticks < line.ticks + line.duration), None)
+        for picture in boxes.samples(path)
+    ]
 
 
 def test_text_without_a_track_or_before_any_picture_is_our_own_mistake(encode: Encode, tmp_path: Path) -> None:
@@ -169,7 +218,7 @@ def test_text_without_a_track_or_before_any_picture_is_our_own_mistake(encode: E
         file = DurableFile.create(tmp_path / str(text), Disk())
         mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {}, fragment_us=2_000_000, text=text)
         with pytest.raises(ValueError, match="text"):
-            mp4.add_text("x", 0, 1)
+            mp4.add_text("x", 0)
         mp4.abandon()
         file.close()
 
