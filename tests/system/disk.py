@@ -124,6 +124,17 @@ class PowerCutDisk:
         trouble = self._mount()
         assert not trouble, trouble
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """During the block every write and sync waits."""
+        if shutil.which("fsfreeze") is None:
+            pytest.skip("freezing a file system needs fsfreeze")
+        _run("fsfreeze", "-f", str(self.path))
+        try:
+            yield
+        finally:
+            _run("fsfreeze", "-u", str(self.path))
+
     def remount(self, how: str) -> None:
         """`ro` or `rw`."""
         _run("mount", "-o", f"remount,{how}", str(self.path))

@@ -158,14 +158,14 @@ def unpromised(house: House) -> set[Path]:
 
 
 def probe(paths: Sequence[Path]) -> dict[Path, dict[str, Any]]:
-    """What ffprobe says of each file: duration of the container, and codec, size and pictures of its one stream.
+    """What ffprobe says of each file: duration of the container, and codec, size and pictures of its video.
 
     Asserts that it has nothing to complain of.
     """
 
     def ask(path: Path) -> dict[str, Any]:
         done = subprocess.run(
-            ["ffprobe", "-v", "error", "-show_entries", _ENTRIES, "-of", "json", str(path)],
+            ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", _ENTRIES, "-of", "json", str(path)],
             capture_output=True,
             text=True,
             timeout=_PLAYER_S,

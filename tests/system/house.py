@@ -193,6 +193,16 @@ class Daemon:
         code = self._process.wait(_ENDED_S)
         return code, time.monotonic() - begun_s
 
+    def terminate_main_thread(self) -> float:
+        """SIGTERM; seconds until nothing of the process runs any more but calls that cannot be interrupted."""
+        begun_s = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        stat = Path(f"/proc/{self.pid}/stat")
+        while stat.read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() - begun_s < _ENDED_S, "it does not end"
+            time.sleep(_STEP_S)
+        return time.monotonic() - begun_s
+
     def kill(self) -> int:
         """SIGKILL; the moment, microseconds UTC."""
         at_us = time.time_ns() // 1000
