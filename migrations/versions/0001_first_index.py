@@ -24,6 +24,11 @@ def upgrade() -> None:
         sa.Column("configured_at_us", Int, nullable=False),
         sa.Column("longest_segment_us", Int, server_default=sa.text("0"), nullable=False),
         sa.Column("longest_gap_us", Int, server_default=sa.text("0"), nullable=False),
+        sa.Column("model", sa.Text),
+        sa.Column("camera_ident", sa.Text),
+        sa.Column(
+            "fan_failed", Int, sa.CheckConstraint("fan_failed IN (0, 1)", name=op.f("ck_camera_fan_failed"))
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_camera")),
         sa.UniqueConstraint("slug", name=op.f("uq_camera_slug")),
         sqlite_strict=True,
@@ -58,11 +63,15 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("correction_us", Int, nullable=False),
+        sa.Column("boot", sa.Text),
+        sa.Column("utc_less_mono_us", Int),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
         sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_run_camera_id_camera")),
         sqlite_strict=True,
     )
     op.create_index(op.f("ix_run_camera_id_started_us"), "run", ["camera_id", "started_us"])
+    op.create_index("ix_run_corrected", "run", ["camera_id"], sqlite_where=sa.text("correction_us != 0"))
+    op.create_index("ix_run_boot", "run", ["boot"], sqlite_where=sa.text("boot IS NOT NULL"))
     op.create_table(
         "segment",
         sa.Column("id", Int, nullable=False),
@@ -165,6 +174,31 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_index("uq_gap_open", "gap", ["camera_id"], unique=True, sqlite_where=sa.text("end_us IS NULL"))
+    op.create_table(
+        "camera_clock",
+        sa.Column("camera_id", Int, nullable=False),
+        sa.Column("at_us", Int, nullable=False),
+        sa.Column("offset_us", Int, nullable=False),
+        sa.Column("drift_ppb", Int),
+        sa.PrimaryKeyConstraint("camera_id", "at_us", name=op.f("pk_camera_clock")),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_camera_clock_camera_id_camera")),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "event",
+        sa.Column("id", Int, nullable=False),
+        sa.Column("at_us", Int, nullable=False),
+        sa.Column("camera_id", Int),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("facts", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_event_camera_id_camera")),
+        sqlite_strict=True,
+    )
+    op.create_index(op.f("ix_event_at_us"), "event", ["at_us"])
+    op.create_index(op.f("ix_event_camera_id_at_us"), "event", ["camera_id", "at_us"])
     op.create_table(
         "garbage",
         sa.Column("id", Int, nullable=False),

@@ -4,9 +4,10 @@ Commands are committed together: whatever has queued up while a transaction was 
 ever waits to be joined by more. A future is done when its command is on disk.
 """
 
+import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -21,7 +22,7 @@ from nvr.store.connections import translated, wal_path, writer_engine
 from nvr.store.errors import DiskFull, IndexDamaged
 from nvr.store.ledger import DropSpan, PutSpan, SpanChange
 from nvr.store.names import segment_path
-from nvr.store.rows import Garbage, Look, Run, SegmentRow, SegmentState, Span, SpanKind, View
+from nvr.store.rows import CameraClockRow, Garbage, Look, Run, SegmentRow, SegmentState, Span, SpanKind, View
 from nvr.units import US
 
 __all__ = ["Index", "Run", "SegmentRow", "SegmentState"]
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MOST_PER_TRANSACTION: Final = 500
+_CAMERA_CLOCK_KEPT_US: Final = 92 * 86_400 * US  # a season of temperatures; 25 bytes every ten minutes
+_SLEW_US: Final = US // 2  # a difference below this is slewed, and a run that goes on follows it by itself
 
 
 class Index:
@@ -119,6 +122,16 @@ class Index:
         }
         return self.do(lambda connection: _nothing(connection.execute(_update_run, values)))
 
+    def correct_runs(self, boot: str, utc_less_mono_us: int, *, final: bool) -> "Future[dict[int, int]]":
+        """The host's clock is right now: corrects the runs of this boot that began while it was not synchronised.
+
+        `utc_less_mono_us` is what the host's UTC less its monotonic clock should have been all the while; a run is
+        wrong by how much it differed at its start. `final`: nothing better will be known. A run that still goes on and
+        is wrong by less than half a second is left as it is, since its times follow the clock's slewing.
+        Answers the corrections by run.
+        """
+        return self.do(lambda connection: _correct_runs(connection, boot, utc_less_mono_us, final=final))
+
     def correct_run(self, number: int, correction_us: int) -> "Future[None]":
         """Notes what to add to every time of a run when asked, because the host's clock was wrong then."""
         values = {"id_is": number, "correction_us": correction_us}
@@ -163,6 +176,32 @@ class Index:
         """Drops garbage rows whose files are unlinked and their directories synced."""
         values = [{"id_is": garbage_id} for garbage_id in garbage_ids]
         return self.do(lambda connection: _nothing(values and connection.execute(_forget, values)))
+
+    # ---- what cameras say of themselves, and what happens
+
+    def identify_camera(
+        self, camera_id: int, at_us: int, model: str | None, ident: str | None
+    ) -> "Future[tuple[str | None, str | None] | None]":
+        """Notes which model a camera says it is and which name it gives itself; None leaves what is known.
+
+        Answers what it was before, and notes an event, where it said something else last time; else None.
+        """
+        return self.do(lambda connection: _identify_camera(connection, camera_id, at_us, model, ident))
+
+    def note_fan(self, camera_id: int, at_us: int, *, failed: bool) -> "Future[bool]":
+        """Notes what a camera says of its fan; whether that is news, of which an event is noted then."""
+        return self.do(lambda connection: _note_fan(connection, camera_id, at_us, failed=failed))
+
+    def add_camera_clock(self, camera_id: int, row: CameraClockRow) -> "Future[None]":
+        """Notes how far a camera's clock is from the host's; drops what is more than a season old."""
+        return self.do(lambda connection: _add_camera_clock(connection, camera_id, row))
+
+    def add_event(
+        self, at_us: int, kind: str, text: str, facts: Mapping[str, Any] | None = None, *, camera_id: int | None = None
+    ) -> "Future[int]":
+        """Notes what happened; `facts` are plain values that JSON can hold. Answers the event's id."""
+        values = _event_values(at_us, kind, text, facts or {}, camera_id)
+        return self.do(lambda connection: int(connection.execute(_add_event, values).lastrowid))
 
     # ---- what was not recorded
 
@@ -310,7 +349,67 @@ def _run_values(run: Run) -> dict[str, Any]:
         "slope_ppb": run.slope_ppb,
         "host_synchronised": int(run.host_synchronised),
         "correction_us": run.correction_us,
+        "boot": run.boot,
+        "utc_less_mono_us": run.utc_less_mono_us,
     }
+
+
+def _correct_runs(connection: Connection, boot: str, utc_less_mono_us: int, *, final: bool) -> dict[int, int]:
+    corrections = {}
+    for run in connection.execute(_runs_of_boot, {"boot_is": boot}):
+        correction_us = utc_less_mono_us - run.utc_less_mono_us
+        if run.ended_us is None and abs(correction_us) < _SLEW_US:
+            correction_us = 0
+        corrections[run.id] = correction_us
+        connection.execute(_correct_run, {"id_is": run.id, "correction_us": correction_us})
+    if final:
+        connection.execute(_runs_need_no_more, {"boot_is": boot})
+    return corrections
+
+
+def _identify_camera(
+    connection: Connection, camera_id: int, at_us: int, model: str | None, ident: str | None
+) -> tuple[str | None, str | None] | None:
+    known = connection.execute(_known_identity, {"id_is": camera_id}).one()
+    model = known.model if model is None else model
+    ident = known.camera_ident if ident is None else ident
+    connection.execute(_identify, {"id_is": camera_id, "model": model, "camera_ident": ident})
+    if known.model in (None, model) and known.camera_ident in (None, ident):
+        return None
+    text = f"the camera now says it is {called(model, ident)}; was {called(known.model, known.camera_ident)}"
+    facts = {"model": model, "camera_id": ident, "was_model": known.model, "was_camera_id": known.camera_ident}
+    connection.execute(_add_event, _event_values(at_us, "camera-changed", text, facts, camera_id))
+    return known.model, known.camera_ident
+
+
+def called(model: str | None, ident: str | None) -> str:
+    """What a camera says it is, as words in a sentence."""
+    what = f"a {model}" if model is not None else "a camera"
+    return f"{what} called '{ident}'" if ident is not None else what
+
+
+def _note_fan(connection: Connection, camera_id: int, at_us: int, *, failed: bool) -> bool:
+    known = connection.execute(_known_fan, {"id_is": camera_id}).scalar()
+    if known == int(failed) or (known is None and not failed):
+        connection.execute(_know_fan, {"id_is": camera_id, "fan_failed": int(failed)})
+        return False
+    connection.execute(_know_fan, {"id_is": camera_id, "fan_failed": int(failed)})
+    kind, text = ("fan-failed", "the camera's fan failed") if failed else ("fan-works", "the camera's fan works again")
+    connection.execute(_add_event, _event_values(at_us, kind, text, {}, camera_id))
+    return True
+
+
+def _add_camera_clock(connection: Connection, camera_id: int, row: CameraClockRow) -> None:
+    values = {"camera_id": camera_id, "at_us": row.at_us, "offset_us": row.offset_us, "drift_ppb": row.drift_ppb}
+    connection.execute(_put_camera_clock, values)
+    connection.execute(_drop_camera_clock, {"camera_is": camera_id, "until_us": row.at_us - _CAMERA_CLOCK_KEPT_US})
+
+
+def _event_values(
+    at_us: int, kind: str, text: str, facts: Mapping[str, Any], camera_id: int | None
+) -> dict[str, Any]:
+    said = json.dumps(facts, ensure_ascii=False)
+    return {"at_us": at_us, "camera_id": camera_id, "kind": kind, "text": text, "facts": said}
 
 
 def _segment_values(row: SegmentRow) -> dict[str, Any]:
@@ -428,6 +527,7 @@ def _span_key(camera_id: int, span: Span) -> dict[str, int]:
 _archive, _camera, _volume = tables.archive, tables.camera, tables.volume
 _run, _segment, _gap, _garbage = tables.run, tables.segment, tables.gap, tables.garbage
 _view, _look = tables.view, tables.look
+_camera_clock, _event = tables.camera_clock, tables.event
 
 _name_archive = insert_or(_archive).on_conflict_do_nothing()
 _add_camera = insert_or(_camera).values(slug=bindparam("slug"), configured_at_us=bindparam("configured_at_us"))
@@ -450,6 +550,9 @@ _update_run = (
     .values({name: bindparam(name) for name in ("utc_anchor_us", "slope_ppb", "host_synchronised")})
 )
 _correct_run = update(_run).where(_run.c.id == bindparam("id_is")).values(correction_us=bindparam("correction_us"))
+_is_of_boot = _run.c.boot == bindparam("boot_is")
+_runs_of_boot = select(_run.c.id, _run.c.ended_us, _run.c.utc_less_mono_us).where(_is_of_boot)
+_runs_need_no_more = update(_run).where(_is_of_boot).values(boot=None, utc_less_mono_us=None)
 _end_run = (
     update(_run)
     .where(_run.c.id == bindparam("id_is"), _run.c.ended_us.is_(None))
@@ -481,6 +584,22 @@ _drop_looks_of_segment = delete(_look).where(_is_of_segment)
 _drop_view_if_unused = delete(_view).where(
     _view.c.id == bindparam("id_is"), ~exists().where(_look.c.view_id == _view.c.id)
 )
+
+_is_camera = _camera.c.id == bindparam("id_is")
+_known_identity = select(_camera.c.model, _camera.c.camera_ident).where(_is_camera)
+_identify = update(_camera).where(_is_camera)
+_identify = _identify.values(model=bindparam("model"), camera_ident=bindparam("camera_ident"))
+_known_fan = select(_camera.c.fan_failed).where(_is_camera)
+_know_fan = update(_camera).where(_is_camera).values(fan_failed=bindparam("fan_failed"))
+_new_camera_clock = insert_or(_camera_clock).values({c.name: bindparam(c.name) for c in _camera_clock.columns})
+_put_camera_clock = _new_camera_clock.on_conflict_do_update(
+    index_elements=[_camera_clock.c.camera_id, _camera_clock.c.at_us],
+    set_={name: _new_camera_clock.excluded[name] for name in ("offset_us", "drift_ppb")},
+)
+_drop_camera_clock = delete(_camera_clock).where(
+    _camera_clock.c.camera_id == bindparam("camera_is"), _camera_clock.c.at_us < bindparam("until_us")
+)
+_add_event = insert(_event).values({c.name: bindparam(c.name) for c in _event.columns if c.name != "id"})
 
 _add_garbage = insert_or(_garbage).values({name: bindparam(name) for name in ("volume_id", "path", "since_us")})
 _add_garbage = _add_garbage.on_conflict_do_nothing()

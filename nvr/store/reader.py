@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, bindparam, func, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Engine, Row, bindparam, func, literal_column, or_, select, text, tuple_
 
 from nvr.store import tables
 from nvr.store.connections import reader_engine, still_engine, translated, wal_path
@@ -23,6 +23,8 @@ from nvr.store.names import parse_segment_name, segment_path
 from nvr.store.rows import (
     Box,
     Camera,
+    CameraClockRow,
+    Event,
     Garbage,
     Look,
     LookKind,
@@ -116,7 +118,7 @@ class Reader:
     def cameras(self) -> list[Camera]:
         """Every camera that ever was configured, by slug."""
         with self._asking() as connection:
-            return [Camera(row.id, row.slug, row.configured_at_us) for row in connection.execute(_cameras)]
+            return [_camera_of(row) for row in connection.execute(_cameras)]
 
     def camera(self, slug: str) -> Camera | None:
         """The camera of this slug."""
@@ -314,6 +316,48 @@ class Reader:
         with self._asking() as connection:
             return max(connection.execute(epoch).scalar() or 0 for epoch in _last_epochs)
 
+    def corrected_runs(self, camera: str, start_us: int, end_us: int) -> list[Run]:
+        """The camera's runs with a correction of which a time touches [start, end), before or after it; by number."""
+        with self._asking() as connection:
+            values = {"slug_is": camera, "start_is": start_us, "end_is": end_us}
+            return [_run_of(row) for row in connection.execute(_corrected_runs, values)]
+
+    # ---- what cameras say of themselves, and what happens
+
+    def newest_camera_clocks(self) -> dict[str, CameraClockRow]:
+        """By camera how far its clock was from the host's when that was noted last."""
+        with self._asking() as connection:
+            rows = connection.execute(_newest_camera_clocks)
+            return {row.slug: CameraClockRow(row.at_us, row.offset_us, row.drift_ppb) for row in rows}
+
+    def camera_clocks_between(self, camera: str, start_us: int, end_us: int) -> list[CameraClockRow]:
+        """How far the camera's clock was from the host's in [start, end), by time."""
+        with self._asking() as connection:
+            values = {"slug_is": camera, "start_is": start_us, "end_is": end_us}
+            return [CameraClockRow(*row) for row in connection.execute(_camera_clocks_between, values)]
+
+    def events_between(
+        self,
+        start_us: int,
+        end_us: int,
+        *,
+        camera: str | None = None,
+        after: Cursor | None = None,
+        limit: int | None = None,
+    ) -> list[Event]:
+        """What happened in [start, end) to this camera (default: to any and to the host), by time, page by page."""
+        values = {
+            "start_is": start_us,
+            "end_is": end_us,
+            "after_us": after[0] if after else -(1 << 62),
+            "after_id": after[1] if after else 0,
+            "most": -1 if limit is None else limit,
+        }
+        question = _events if camera is None else _events_of_camera
+        with self._asking() as connection:
+            rows = connection.execute(question, values if camera is None else {**values, "slug_is": camera})
+            return [Event(*row[:5], json.loads(row.facts)) for row in rows]
+
     # ---- garbage
 
     def garbage(self, limit: int | None = None) -> list[Garbage]:
@@ -384,7 +428,14 @@ def _segment_of(row: Row[Any]) -> Segment:
             state=SegmentState(row.state),
             sha256=row.sha256,
         ),
+        host_synchronised=bool(row.host_synchronised),
+        correction_us=row.correction_us,
     )
+
+
+def _camera_of(row: Row[Any]) -> Camera:
+    fan_failed = None if row.fan_failed is None else bool(row.fan_failed)
+    return Camera(row.id, row.slug, row.configured_at_us, row.model, row.camera_ident, fan_failed)
 
 
 @lru_cache(64)
@@ -436,6 +487,8 @@ def _run_of(row: Row[Any]) -> Run:
         correction_us=row.correction_us,
         ended_us=row.ended_us,
         end_reason=row.end_reason,
+        boot=row.boot,
+        utc_less_mono_us=row.utc_less_mono_us,
     )
 
 
@@ -461,7 +514,12 @@ _footage_bytes = (
 )
 
 _segments = (
-    select(_segment, _run.c.folder, _run.c.epoch, _camera_table.c.slug, _volume.c.name.label("volume_name"))
+    select(
+        _segment,
+        *(_run.c.folder, _run.c.epoch, _run.c.host_synchronised, _run.c.correction_us),
+        _camera_table.c.slug,
+        _volume.c.name.label("volume_name"),
+    )
     .join(_run, _run.c.id == _segment.c.run)
     .join(_camera_table, _camera_table.c.id == _segment.c.camera_id)
     .join(_volume, _volume.c.id == _segment.c.volume_id)
@@ -579,8 +637,45 @@ _runs_between = (
 _newest_runs = (
     select(_run).where(_run.c.camera_id == bindparam("camera_is")).order_by(_run.c.id.desc()).limit(bindparam("most"))
 )
+_corrected_runs = (
+    select(_run)
+    .where(
+        _run.c.camera_id == _camera_is_slug,
+        _run.c.correction_us != literal_column("0"),  # as written in the partial index that finds them
+        _run.c.started_us + func.min(_run.c.correction_us, 0) < bindparam("end_is"),
+        or_(_run.c.ended_us.is_(None), _run.c.ended_us + func.max(_run.c.correction_us, 0) > bindparam("start_is")),
+    )
+    .order_by(_run.c.id)
+)
 _open_runs = select(_run).where(_run.c.ended_us.is_(None)).order_by(_run.c.id)
 _last_epochs = (select(func.max(_run.c.epoch)), select(func.max(_gap.c.epoch)))
+
+_clock, _event = tables.camera_clock, tables.event
+_latest = select(func.max(_clock.c.at_us)).where(_clock.c.camera_id == _camera_table.c.id).scalar_subquery()
+_newest_camera_clocks = select(_camera_table.c.slug, _clock.c.at_us, _clock.c.offset_us, _clock.c.drift_ppb).join(
+    _clock, (_clock.c.camera_id == _camera_table.c.id) & (_clock.c.at_us == _latest)
+)
+_camera_clocks_between = (
+    select(_clock.c.at_us, _clock.c.offset_us, _clock.c.drift_ppb)
+    .where(
+        _clock.c.camera_id == _camera_is_slug,
+        _clock.c.at_us >= bindparam("start_is"),
+        _clock.c.at_us < bindparam("end_is"),
+    )
+    .order_by(_clock.c.at_us)
+)
+_events = (
+    select(_event.c.id, _event.c.at_us, _camera_table.c.slug, _event.c.kind, _event.c.text, _event.c.facts)
+    .join(_camera_table, _camera_table.c.id == _event.c.camera_id, isouter=True)
+    .where(
+        _event.c.at_us >= bindparam("start_is"),
+        _event.c.at_us < bindparam("end_is"),
+        tuple_(_event.c.at_us, _event.c.id) > tuple_(bindparam("after_us"), bindparam("after_id")),
+    )
+    .order_by(_event.c.at_us, _event.c.id)
+    .limit(bindparam("most"))
+)
+_events_of_camera = _events.where(_event.c.camera_id == _camera_is_slug)
 
 _garbage_rows = (
     select(_garbage.c.id, _volume.c.name, _garbage.c.path, _garbage.c.since_us)

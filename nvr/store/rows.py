@@ -6,7 +6,7 @@ Every `..._us` is integer microseconds UTC by the host's clock; every span is ha
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class SegmentState(StrEnum):
@@ -77,6 +77,42 @@ class Camera:
     slug: str
     configured_at_us: int
     """Before this it is `not-configured`."""
+    model: str | None = None
+    """What it last said it is; None until it said so. The same of the next two."""
+    ident: str | None = None
+    """The name it last gave itself."""
+    fan_failed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraClockRow:
+    """How far a camera's own clock was from the host's at a moment."""
+
+    at_us: int
+    offset_us: int
+    """The camera's less the host's."""
+    drift_ppb: int | None
+    """How much too fast it runs, in billionths; None where that was not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a camera or the host, which is no gap and no alarm."""
+
+    id: int
+    at_us: int
+    camera: str | None
+    """The camera's slug now; None where it concerns the host."""
+    kind: str
+    text: str
+    """One sentence for people."""
+    facts: dict[str, Any]
+    """The same for machines; plain values."""
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Where the next page goes on (`Reader.events_between(after=...)`)."""
+        return self.at_us, self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +149,10 @@ class Run:
     """What to add to every time of the run when asked; names and labels are never changed."""
     ended_us: int | None = None
     end_reason: str | None = None
+    boot: str | None = None
+    """Of the host, while the run waits for the host's clock to be corrected; None where it does not."""
+    utc_less_mono_us: int | None = None
+    """The host's UTC less its monotonic clock when the run began; with `boot`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +192,10 @@ class Segment:
     """Relative to the volume's path; a damaged one may carry `.part` behind it."""
     epoch: int
     row: SegmentRow
+    host_synchronised: bool = True
+    """Whether the host's clock was synchronised when its run began."""
+    correction_us: int = 0
+    """What to add to its times when asked (`Run.correction_us`)."""
 
     @property
     def cursor(self) -> tuple[int, int]:

@@ -64,6 +64,14 @@ camera: Final = Table(
     Column(
         "longest_gap_us", _Int, nullable=False, server_default=text("0"), comment="no closed gap row of it is longer"
     ),
+    Column("model", Text, comment="the model it last said it is; null until it said one"),
+    Column("camera_ident", Text, comment="the name it last gave itself (its camera id); null until it gave one"),
+    Column(
+        "fan_failed",
+        _Int,
+        CheckConstraint("fan_failed IN (0, 1)", name="fan_failed"),
+        comment="what it last said of its fan; null until it said so",
+    ),
     sqlite_strict=True,
     comment="every camera that ever was configured",
 )
@@ -99,7 +107,11 @@ run: Final = Table(
         nullable=False,
     ),
     Column("correction_us", _Int, nullable=False, comment="to add to every time of the run when asked"),
+    Column("boot", Text, comment="of the host, while the run waits for the host's clock to be corrected; else null"),
+    Column("utc_less_mono_us", _Int, comment="the host's UTC less its monotonic clock at the run's start, with boot"),
     Index(None, "camera_id", "started_us"),
+    Index("ix_run_corrected", "camera_id", sqlite_where=text("correction_us != 0")),
+    Index("ix_run_boot", "boot", sqlite_where=text("boot IS NOT NULL")),
     sqlite_strict=True,
     comment="an unbroken stretch of a camera's stream under one mapping of time",
 )
@@ -187,6 +199,33 @@ gap: Final = Table(
     Index("uq_gap_open", "camera_id", unique=True, sqlite_where=text("end_us IS NULL")),
     sqlite_strict=True,
     comment="time that was not recorded, and why; one camera has at most one open",
+)
+
+camera_clock: Final = Table(
+    "camera_clock",
+    metadata,
+    Column("camera_id", _Int, ForeignKey("camera.id"), primary_key=True),
+    Column("at_us", _Int, primary_key=True),
+    Column("offset_us", _Int, nullable=False, comment="the camera's own clock less the host's"),
+    Column("drift_ppb", _Int, comment="how much too fast it runs, in billionths; null until that is known"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+    comment="how far a camera's own clock is from the host's: every ten minutes and at each step, for a season",
+)
+
+event: Final = Table(
+    "event",
+    metadata,
+    Column("id", _Int, primary_key=True),
+    Column("at_us", _Int, nullable=False),
+    Column("camera_id", _Int, ForeignKey("camera.id"), comment="null where it concerns the host"),
+    Column("kind", Text, nullable=False, comment="a word such as fan-failed"),
+    Column("text", Text, nullable=False, comment="one sentence for people"),
+    Column("facts", Text, nullable=False, comment="a JSON object for machines"),
+    Index(None, "at_us"),
+    Index(None, "camera_id", "at_us"),
+    sqlite_strict=True,
+    comment="what happened to cameras and the host that is no gap and no alarm",
 )
 
 garbage: Final = Table(
