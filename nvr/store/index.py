@@ -390,10 +390,9 @@ def called(model: str | None, ident: str | None) -> str:
 
 def _note_fan(connection: Connection, camera_id: int, at_us: int, *, failed: bool) -> bool:
     known = connection.execute(_known_fan, {"id_is": camera_id}).scalar()
-    if known == int(failed) or (known is None and not failed):
-        connection.execute(_know_fan, {"id_is": camera_id, "fan_failed": int(failed)})
-        return False
     connection.execute(_know_fan, {"id_is": camera_id, "fan_failed": int(failed)})
+    if bool(known) is failed:
+        return False
     kind, text = ("fan-failed", "the camera's fan failed") if failed else ("fan-works", "the camera's fan works again")
     connection.execute(_add_event, _event_values(at_us, kind, text, {}, camera_id))
     return True
@@ -405,9 +404,7 @@ def _add_camera_clock(connection: Connection, camera_id: int, row: CameraClockRo
     connection.execute(_drop_camera_clock, {"camera_is": camera_id, "until_us": row.at_us - _CAMERA_CLOCK_KEPT_US})
 
 
-def _event_values(
-    at_us: int, kind: str, text: str, facts: Mapping[str, Any], camera_id: int | None
-) -> dict[str, Any]:
+def _event_values(at_us: int, kind: str, text: str, facts: Mapping[str, Any], camera_id: int | None) -> dict[str, Any]:
     said = json.dumps(facts, ensure_ascii=False)
     return {"at_us": at_us, "camera_id": camera_id, "kind": kind, "text": text, "facts": said}
 
