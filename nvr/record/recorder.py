@@ -145,6 +145,7 @@ class Recorder:
 
     def take(self, frame: Frame) -> bool:
         """Keeps the next frame of the stream; False where it cannot be kept (counted, and a gap if it lasts)."""
+        self._counts.last_frame_us = frame.utc_us
         if frame.user_data is not None and frame.said is None:
             self.listen(frame)
         verdict = self._segmenter.on_frame(frame)

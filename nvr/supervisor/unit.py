@@ -76,6 +76,7 @@ class CameraUnit:
         self._stopping = asyncio.Event()
         self._feed: VideoFeed | None = None
         self._received_before = 0
+        self._frames_before = 0
         self._trouble = Streak(log, {"camera": recorder.camera.slug, "action": "reconnect"})
         self._why = "not connected yet"
         self._state = State.CONNECTING if wanted else State.OFF
@@ -163,6 +164,7 @@ class CameraUnit:
 
     def _count(self, feed: VideoFeed) -> None:
         self._counts.received_bytes = self._received_before = self._received_before + feed.bytes_received
+        self._counts.frames = self._frames_before = self._frames_before + feed.units
         self._counts.frames_lost["no-header"] += feed.splitter.skipped
         self._counts.frames_lost["damaged"] += feed.splitter.damaged
 
@@ -185,6 +187,7 @@ class CameraUnit:
         self.recorder.tick()
         if self._feed is not None:
             self._counts.received_bytes = self._received_before + self._feed.bytes_received
+            self._counts.frames = self._frames_before + self._feed.units
         self._rates.append((int(self._clock.mono_us()), self._counts.frames, self._counts.received_bytes))
         self._counts.fps = self._measured()[0]
         offset_us = self.recorder.camera_clock_offset_us
