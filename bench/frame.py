@@ -90,7 +90,7 @@ def cost_us(do: Callable[[], object]) -> float:
 def main() -> None:
     """Prints a line per station."""
     parser = argparse.ArgumentParser(description="CPU per frame of each station.")
-    parser.add_argument("--motion", choices=("rest", "patrol", "sweep"), default="rest")
+    parser.add_argument("--motion", choices=source.MOTIONS, default="rest")
     parser.add_argument("--dir", type=Path, default=Path("/var/tmp"), help="where the file goes meanwhile")
     asked = parser.parse_args()
 

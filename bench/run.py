@@ -120,6 +120,7 @@ class Nvr:
     """One `nvr run` with its defaults: index, metrics, syncing, PTZ."""
 
     name = "nvr"
+    ptz_track = True
 
     def __init__(self, where: Path, cameras: list[dict[str, int]]) -> None:
         self._log = where / "nvr.log"
@@ -127,7 +128,7 @@ class Nvr:
         footage = where / "footage"
         footage.mkdir()
         config = where / "config.toml"
-        config.write_text(_configuration(where, footage, cameras, self._metrics_port))
+        config.write_text(_configuration(where, footage, cameras, self._metrics_port, self.ptz_track))
         command = [str(Path(sys.executable).parent / "nvr"), "run", "--config", str(config)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, cwd=where, stdout=log, stderr=subprocess.STDOUT)
@@ -152,7 +153,9 @@ class Nvr:
 Recorder = type[FfmpegPerCamera] | type[Nvr]
 
 
-def _configuration(where: Path, footage: Path, cameras: list[dict[str, int]], metrics_port: int) -> str:
+def _configuration(
+    where: Path, footage: Path, cameras: list[dict[str, int]], metrics_port: int, ptz_track: bool = True
+) -> str:
     head = f"""
 data_dir = "{where / "data"}"
 
@@ -163,6 +166,7 @@ keep_free = "100MB"
 
 [recording]
 segment_seconds = {_SEGMENT_S}
+ptz_track = {str(ptz_track).lower()}
 
 [metrics]
 listen = "127.0.0.1:{metrics_port}"

@@ -119,8 +119,14 @@ def user_data(name: str, now: float) -> bytes:
     return _USER_DATA_START + b"".join(text.encode().ljust(size, b"\0") for text, size in items)
 
 
-def position(motion: str, picture: int) -> tuple[int, int, int]:
-    """Where a camera looks at its n-th picture: at rest, on patrol (3 s of movement every 20 s) or always turning."""
+MOTIONS = ("rest", "patrol", "sweep", "none")
+"""At rest, on patrol (3 s of movement every 20 s), always turning; or parts that say nothing of it."""
+
+
+def position(motion: str, picture: int) -> tuple[int, int, int] | None:
+    """Where a camera looks at its n-th picture."""
+    if motion == "none":
+        return None
     if motion == "sweep":
         return picture * 13 % 36_000, 500 + picture % 9_000, picture % 9_000
     if motion == "patrol":
@@ -148,12 +154,12 @@ def answer_head(parts: bool) -> bytes:
     )
 
 
-def part_head(size: int, looks_at: tuple[int, int, int]) -> bytes:
+def part_head(size: int, looks_at: tuple[int, int, int] | None) -> bytes:
     """What stands before a VOP with ptz_info=on (fact sheet 2.2); CR LF stands after it."""
-    return (
-        b"--foo\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n"
-        b"X-Puls-Pan: %d\r\nX-Puls-Tilt: %d\r\nX-Posi-Zoom: %d\r\n\r\n"
-    ) % (size, *looks_at)
+    head = b"--foo\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n" % size
+    if looks_at is None:
+        return head + b"\r\n"
+    return head + b"X-Puls-Pan: %d\r\nX-Puls-Tilt: %d\r\nX-Posi-Zoom: %d\r\n\r\n" % looks_at
 
 
 @dataclass(slots=True, eq=False)
@@ -357,7 +363,7 @@ def main() -> None:
     """Serves from the command line."""
     parser = argparse.ArgumentParser(description="A cheap load of many cameras on 127.0.0.1.")
     parser.add_argument("--cameras", type=int, default=50)
-    parser.add_argument("--motion", choices=("rest", "patrol", "sweep"), default="rest")
+    parser.add_argument("--motion", choices=MOTIONS, default="rest")
     parser.add_argument("--seconds", type=float, default=3600, help="ends by itself after this long")
     asked = parser.parse_args()
 

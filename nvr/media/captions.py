@@ -47,23 +47,23 @@ class Line(NamedTuple):
     text: str
 
 
-def compose(
-    position: PanTiltZoom | None, preset: int | None = None, tracking: int | None = None, utc_us: int | None = None
-) -> str:
-    """The words for a picture; `parse` reads them back. Preset and tracking: up to 999."""
+def compose(position: PanTiltZoom | None, told: str = "", utc_us: int | None = None) -> str:
+    """The words for a picture; `parse` reads them back. `told`: what `tell` says of preset and tracking."""
     if position is None:
-        text = UNKNOWN
+        text = UNKNOWN + told
     else:
         pan, tilt, zoom = position
-        text = "pan %.2f° tilt %.2f° zoom %.2f" % (pan / 100, (tilt - HORIZON) / 100, zoom / 100)  # noqa: UP031 - faster
-    if preset is not None:
-        text += f" preset {preset}"
-    if tracking is not None:
-        text += f" tracking {tracking}"
+        text = f"pan {pan / 100:.2f}° tilt {(tilt - HORIZON) / 100:.2f}° zoom {zoom / 100:.2f}{told}"
     if utc_us is not None:
         second, us = divmod(utc_us, US)
         text += f" · {datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}.{us // 1000:03} UTC"
     return text
+
+
+def tell(preset: int | None, tracking: int | None) -> str:
+    """The words for what the camera says besides, made once for many pictures; numbers up to 999."""
+    words = "" if preset is None else f" preset {preset}"
+    return words if tracking is None else f"{words} tracking {tracking}"
 
 
 def parse(text: str) -> Caption | None:

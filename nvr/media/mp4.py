@@ -97,8 +97,7 @@ class Mp4File:
         self._last_tick = ticks
         self._end_tick = ticks + duration
         packet = av.Packet(data)  # without a copy: fine for muxing, never for decoding (no padding behind it)
-        packet.stream = self._video
-        packet.time_base = self._time_base
+        packet.stream = self._video  # ticks without a time base are taken as the stream's
         packet.pts = packet.dts = ticks - first_tick
         packet.duration = duration
         packet.is_keyframe = key
@@ -111,7 +110,9 @@ class Mp4File:
         """From `ticks` on, the time of the last picture added, this text stands until the next one. Raises OSError."""
         if self._text is None or self._first_tick is None or not self._line_tick <= ticks <= self._end_tick:
             raise ValueError("timed text needs a text track, and a picture at its time")
-        self._end_line(ticks)
+        if self._line_tick < ticks and self._line:
+            self._mux_text(self._line, self._line_tick, ticks - self._line_tick)
+        self._line_tick = ticks
         line = text.encode()[:_MAX_LINE]
         self._line = len(line).to_bytes(2, "big") + line
 
@@ -162,7 +163,6 @@ class Mp4File:
     def _mux_text(self, sample: bytes, ticks: int, duration: int) -> None:
         packet = av.Packet(sample)
         packet.stream = self._text  # type: ignore[assignment]  # asked for by whoever calls this
-        packet.time_base = self._time_base
         packet.pts = packet.dts = ticks - self._first_tick  # type: ignore[operator]  # set with the first picture
         packet.duration = duration
         packet.is_keyframe = True

@@ -13,7 +13,7 @@ from fractions import Fraction
 from uuid import UUID
 
 from nvr.clock import Clock
-from nvr.media.captions import compose
+from nvr.media.captions import compose, tell
 from nvr.media.errors import MediaError
 from nvr.media.frame import Frame, Said
 from nvr.media.label import ClockSource, Label, pack
@@ -123,6 +123,8 @@ class SegmentWriter:
         self._said: Said | None = None
         self._shown: PanTiltZoom | None = None
         """The position that the text track tells at present."""
+        self._told = ""
+        """What it tells besides."""
         self._frames = 0
         self._synced_us = 0
         self._handed_us = 0
@@ -209,8 +211,8 @@ class SegmentWriter:
                 if captioned and (held.key or held.position != self._shown):
                     self._caption(file, held)
             if frame.said is not None:
-                self._said = frame.said
-                self._shown = _OUTDATED
+                self._said, self._shown = frame.said, _OUTDATED
+                self._told = tell(frame.said.preset, frame.said.tracking)
                 self._positions.note(frame.said.preset, frame.said.tracking)
             place(frame.position)
             begin(frame.ticks)
@@ -225,9 +227,8 @@ class SegmentWriter:
 
     def _caption(self, file: Mp4File, frame: Frame) -> None:
         """Says beside a picture that was just added where it was taken; the time is told with key pictures."""
-        said, self._shown = self._said, frame.position
-        preset, tracking = (None, None) if said is None else (said.preset, said.tracking)
-        file.add_text(compose(frame.position, preset, tracking, frame.utc_us if frame.key else None), frame.ticks)
+        self._shown = position = frame.position
+        file.add_text(compose(position, self._told, frame.utc_us if frame.key else None), frame.ticks)
 
     def _sync_if_due(self) -> None:
         part, plan = self._part, self._shelf.plan

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvr.media.captions import Caption, Line, compose, parse, track_of
+from nvr.media.captions import Caption, Line, compose, parse, tell, track_of
 from nvr.media.positions import Rest, unpack_facts, unpack_positions
 from nvr.units import US, PanTiltZoom
 
@@ -29,14 +29,15 @@ WORDS = st.none() | st.integers(0, 999)
     ],
 )
 def test_a_text_reads_as_the_camera_speaks(caption: tuple[PanTiltZoom | None, int, int, int], text: str) -> None:
-    assert compose(*caption) == text
+    position, preset, tracking, utc_us = caption
+    assert compose(position, tell(preset, tracking), utc_us) == text
 
 
 @given(st.none() | POSITIONS, WORDS, WORDS, st.none() | st.integers(0, 4_000_000_000 * US))
 def test_what_is_written_is_read_back_to_the_hundredth(
     position: PanTiltZoom | None, preset: int | None, tracking: int | None, utc_us: int | None
 ) -> None:
-    read = parse(compose(position, preset, tracking, utc_us))
+    read = parse(compose(position, tell(preset, tracking), utc_us))
     assert read == Caption(position, preset, tracking, None if utc_us is None else utc_us // 1000 * 1000)
 
 
@@ -73,14 +74,14 @@ def test_words_that_are_not_ours_say_nothing(text: str) -> None:
 @given(st.text())
 def test_no_text_whatever_stops_the_reader(text: str) -> None:
     read = parse(text)
-    assert read is None or compose(*read) == text
+    assert read is None or compose(read.position, tell(read.preset, read.tracking), read.utc_us) == text
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.none() | POSITIONS, WORDS), max_size=20))
 def test_the_track_of_a_file_is_rebuilt_from_its_texts(said: list[tuple[int, PanTiltZoom | None, int | None]]) -> None:
     lines, positions, presets = [], [], []
     for frames, position, preset in said:
-        lines.append(Line(len(positions) * 3_000, frames * 3_000, compose(position, preset)))
+        lines.append(Line(len(positions) * 3_000, frames * 3_000, compose(position, tell(preset, None))))
         positions += [position] * frames
         presets += [preset] * frames
     packed = track_of([number * 3_000 for number in range(len(positions))], lines).pack()
