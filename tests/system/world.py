@@ -199,11 +199,11 @@ async def _flooding(port: int, bits_per_s: float) -> AsyncIterator[int]:
         camera_reader, camera_writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             camera_writer.write(await reader.readuntil(b"\r\n\r\n"))
+            if floods:
+                await _repeat(camera_reader, writer, bits_per_s)
             while data := await camera_reader.read(1 << 16):
                 writer.write(data)
                 await writer.drain()
-                if floods and b"\r\n\r\n" in data and len(data) > 20_000:
-                    await _repeat(camera_reader, writer, bits_per_s)
         finally:
             camera_writer.transport.abort()
 
@@ -212,8 +212,10 @@ async def _flooding(port: int, bits_per_s: float) -> AsyncIterator[int]:
 
 
 async def _repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bits_per_s: float) -> None:
-    """Whole parts as they come from the camera, each again and again."""
+    """The answer's head, then whole parts as they come from the camera, each again and again."""
     loop = asyncio.get_running_loop()
+    writer.write(await reader.readuntil(b"\r\n\r\n"))
+    await reader.readuntil(b"--foo\r\n")
     rest, begun_s, written = b"", loop.time(), 0
     while data := await reader.read(1 << 16):
         *parts, rest = (rest + data).split(b"--foo\r\n")
