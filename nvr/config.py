@@ -9,8 +9,9 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -19,13 +20,22 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     SecretStr,
+    Tag,
     ValidationError,
     ValidationInfo,
     model_validator,
 )
 from pydantic_core import ErrorDetails
+
+from nvr.record.gate import Mode, RecordPlan
+from nvr.record.ring import LONGEST_US, check_pre
+from nvr.rules import book
+from nvr.rules.schedule import During, Schedule, parse_exception, parse_timezone, parse_window
+from nvr.rules.words import Action, Trigger, parse_action, parse_trigger
+from nvr.units import US
 
 SYSTEM_CONFIG = Path("/etc/nvr/config.toml")
 LOCAL_CONFIG = Path("config.toml")
@@ -94,13 +104,50 @@ def _slug(value: str) -> str:
     return value
 
 
-def _camera_name(value: str) -> str:
-    if value in RESERVED_CAMERA_NAMES:
-        raise ValueError(f"cannot be named {_shown(value)}, which is reserved; choose another name")
+def _table_name(value: str) -> str:
     try:
         return _slug(value)
     except ValueError as wrong:
         raise ValueError(f"has a name that {wrong}") from None
+
+
+def _camera_name(value: str) -> str:
+    if value in RESERVED_CAMERA_NAMES:
+        raise ValueError(f"cannot be named {_shown(value)}, which is reserved; choose another name")
+    return _table_name(value)
+
+
+def _rule_name(value: str) -> str:
+    if value == book.MANUAL:
+        raise ValueError(f"cannot be {_shown(value)}, the rule of alarms raised by hand; choose another name")
+    return _slug(value)
+
+
+def _pre_seconds(value: float) -> float:
+    check_pre(_us(value))
+    return value
+
+
+def _each(parse: Callable[[str], object]) -> AfterValidator:
+    """A list of words, each of which `parse` can read."""
+
+    def check(words: tuple[str, ...]) -> tuple[str, ...]:
+        for number, word in enumerate(words):
+            parse(word)
+            if word in words[:number]:
+                raise ValueError(f"has {_shown(word)} twice")
+        return words
+
+    return AfterValidator(check)
+
+
+def _timezone(value: str) -> str:
+    parse_timezone(value)
+    return value
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * US)
 
 
 def _host(value: str) -> str:
@@ -183,6 +230,10 @@ Host = Annotated[str, AfterValidator(_host)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ConfigPath = Annotated[Path, BeforeValidator(_path)]
 Listen = Annotated[str, AfterValidator(_listen)]
+PreSeconds = Annotated[float, Field(ge=0), AfterValidator(_pre_seconds)]
+PostSeconds = Annotated[float, Field(ge=0, le=86_400)]
+Words = Annotated[tuple[str, ...], Field(strict=False)]
+ModeWord = Literal["continuous", "alarm", "off"]
 FieldOfView = Annotated[tuple[tuple[float, float], ...], Field(strict=False), BeforeValidator(_field_of_view)]
 
 
@@ -214,6 +265,13 @@ class Recording(_Table):
     segment_seconds: float = Field(default=60, ge=1, le=3600)
     sync_seconds: float = Field(default=2, ge=0.5, le=60)
     ptz_track: bool = True
+    pre_seconds: PreSeconds = 10
+    """How much footage before an alarm its clip has."""
+    post_seconds: PostSeconds = 20
+    max_clip_seconds: float = Field(default=600, ge=1, le=86_400)
+    """A clip that lasts longer goes on in another one."""
+    export_clips: bool = True
+    """Each clip becomes a file of its own."""
 
 
 class MetricsListen(_Table):
@@ -227,6 +285,30 @@ class MetricsListen(_Table):
         return split_listen(self.listen) if self.listen else None
 
 
+class RecordBySchedule(_Table):
+    """`record = { schedule = …, inside = …, outside = … }`."""
+
+    schedule: str
+    """The name of a [schedule.<name>]; "!nights" is the time outside it."""
+    inside: ModeWord
+    outside: ModeWord
+
+    @model_validator(mode="after")
+    def _two_modes(self) -> Self:
+        if self.inside == self.outside:
+            raise ValueError(f'is "{self.inside}" inside and outside; write record = "{self.inside}"')
+        return self
+
+
+def _record_kind(value: object) -> str:
+    return "[table]" if isinstance(value, dict | RecordBySchedule) else "[word]"
+
+
+Record = Annotated[
+    Annotated[ModeWord, Tag("[word]")] | Annotated[RecordBySchedule, Tag("[table]")], Discriminator(_record_kind)
+]
+
+
 class Camera(_Table):
     """One [camera.<name>]."""
 
@@ -236,7 +318,12 @@ class Camera(_Table):
     user: str | None = Field(default=None, min_length=1, max_length=64)
     password: SecretStr | None = None
     password_file: ConfigPath | None = None
-    record: Literal["continuous", "off"] = "continuous"
+    record: Record = "continuous"
+    fail_open: bool = True
+    """In alarm mode: record everything while alarms cannot reach nvr."""
+    pre_seconds: PreSeconds | None = None
+    """None: as [recording] says; so with the next one."""
+    post_seconds: PostSeconds | None = None
     volume: Slug | None = None
     """The [[volume]] it records to; None: nvr spreads the cameras over all of them."""
     field_of_view: FieldOfView | None = None
@@ -251,6 +338,58 @@ class Camera(_Table):
         return self
 
 
+class ScheduleTable(_Table):
+    """One [schedule.<name>]."""
+
+    timezone: Annotated[str, AfterValidator(_timezone)]
+    windows: Annotated[Words, _each(parse_window)]
+    exceptions: Annotated[Words, _each(parse_exception)] = Field(alias="except", default=())
+
+    @model_validator(mode="after")
+    def _is_sometimes(self) -> Self:
+        assert self.parsed  # noqa: S101 - asked for its ValueError: a schedule that never is
+        return self
+
+    @cached_property
+    def parsed(self) -> Schedule:
+        return Schedule.parse(self.timezone, self.windows, self.exceptions)
+
+
+class RuleTable(_Table):
+    """One [[rule]]."""
+
+    name: Annotated[str, AfterValidator(_rule_name)]
+    cameras: Words | None = None
+    """None: all."""
+    when: Annotated[Words, _each(parse_trigger)]
+    schedule: str | None = None
+    """The name of a [schedule.<name>]; "!nights" is the time outside it; None: at all times."""
+    debounce_seconds: float = Field(default=0, ge=0)
+    min_interval_seconds: float = Field(default=0, ge=0, le=86_400)
+    motion_hold_seconds: float = Field(default=5, ge=1, le=3600)
+    pre_seconds: PreSeconds | None = None
+    """None: as the camera's table or [recording] says; so with the next one."""
+    post_seconds: PostSeconds | None = None
+    while_active: bool = True
+    do: Annotated[Words, _each(parse_action)] = ()
+
+    @model_validator(mode="after")
+    def _heeds_something(self) -> Self:
+        if not self.when:
+            raise ValueError('has no trigger; write one into when, such as when = ["m1"]')
+        if self.cameras == ():
+            raise ValueError("is for no camera; name one in cameras, or leave cameras out for all")
+        return self
+
+    @cached_property
+    def triggers(self) -> tuple[Trigger, ...]:
+        return tuple(map(parse_trigger, self.when))
+
+    @cached_property
+    def actions(self) -> tuple[Action, ...]:
+        return tuple(map(parse_action, self.do))
+
+
 class Config(_Table):
     """The whole file. Equal files make equal values, so that a reload can tell what changed."""
 
@@ -259,6 +398,60 @@ class Config(_Table):
     recording: Recording = Recording()
     metrics: MetricsListen = MetricsListen()
     cameras: dict[Annotated[str, AfterValidator(_camera_name)], Camera] = Field(alias="camera", default_factory=dict)
+    schedules: dict[Annotated[str, AfterValidator(_table_name)], ScheduleTable] = Field(
+        alias="schedule", default_factory=dict
+    )
+    rules: tuple[RuleTable, ...] = Field(alias="rule", default=(), strict=False)
+
+    def rules_of(self, camera: str) -> list[book.Rule]:
+        """The rules that heed this camera, with its own pre and post seconds, in the file's order."""
+        return [rule for rule in self.rules_seen_from(camera) if rule.heeds(camera)]
+
+    def rules_seen_from(self, camera: str) -> list[book.Rule]:
+        """Every rule as it would be at this camera, also those that do not heed it."""
+        return [self._rule_at(camera, table) for table in self.rules]
+
+    def manual_rule(self, camera: str) -> book.Rule:
+        """The rule of the alarms that people raise at this camera."""
+        kept = self._kept_at(camera)
+        return book.Rule(
+            book.MANUAL, (), pre_us=_us(kept.pre_seconds), post_us=_us(kept.post_seconds), while_active=False
+        )
+
+    def record_plan(self, camera: str) -> RecordPlan:
+        """When this camera is recorded, and when it waits for alarms."""
+        record = self.cameras[camera].record
+        if isinstance(record, RecordBySchedule):
+            return RecordPlan(Mode(record.inside), Mode(record.outside), self.during(record.schedule))
+        return RecordPlan.always(Mode(record))
+
+    def during(self, word: str) -> During:
+        """The time that "nights" or "!nights" means. Raises ValueError with a sentence's end."""
+        return During.parse(word, self._parsed_schedules)
+
+    @cached_property
+    def _parsed_schedules(self) -> dict[str, Schedule]:
+        return {name: table.parsed for name, table in self.schedules.items()}
+
+    def _rule_at(self, camera: str, table: RuleTable) -> book.Rule:
+        kept = self._kept_at(camera, table)
+        return book.Rule(
+            table.name,
+            table.triggers,
+            cameras=table.cameras or (),
+            during=None if table.schedule is None else self.during(table.schedule),
+            debounce_us=_us(table.debounce_seconds),
+            min_interval_us=_us(table.min_interval_seconds),
+            motion_hold_us=_us(table.motion_hold_seconds),
+            pre_us=_us(kept.pre_seconds),
+            post_us=_us(kept.post_seconds),
+            while_active=table.while_active,
+            do=table.actions,
+        )
+
+    def _kept_at(self, camera: str, rule: RuleTable | None = None) -> "_Kept":
+        """The nearest table that says how much is kept: the rule's, the camera's, [recording]."""
+        return _kept(*(table for table in (rule, self.cameras[camera]) if table is not None), self.recording)
 
     def credentials(self, camera: str) -> "Credentials | None":
         """The login for the parameter API, read now; None where no user is configured.
@@ -274,6 +467,24 @@ class Config(_Table):
         if settings.password_file is not None:
             return Credentials(settings.user, _read_private(settings.password_file, f"camera.{camera}.password_file"))
         return Credentials(settings.user, _read_systemd(camera))
+
+
+class _Kept(NamedTuple):
+    """How much footage an alarm keeps."""
+
+    pre_seconds: float
+    post_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        return self.pre_seconds + self.post_seconds
+
+
+def _kept(*tables: RuleTable | Camera | Recording) -> _Kept:
+    """Each from the first of these tables that says it; the last says both."""
+    pre = next(table.pre_seconds for table in tables if table.pre_seconds is not None)
+    post = next(table.post_seconds for table in tables if table.post_seconds is not None)
+    return _Kept(pre, post)
 
 
 class Credentials(NamedTuple):
@@ -357,7 +568,7 @@ class _PlacedError(ConfigError):
 
 
 def _as_sentence(detail: ErrorDetails, document: Mapping[str, Any]) -> _PlacedError:
-    where = tuple(part for part in detail["loc"] if part != "[key]")
+    where = tuple(part for part in detail["loc"] if part not in _NO_KEYS)
     key = _dotted(where)
     kind = detail["type"]
     context = detail.get("ctx", {})
@@ -367,6 +578,8 @@ def _as_sentence(detail: ErrorDetails, document: Mapping[str, Any]) -> _PlacedEr
         return _PlacedError(where, _NO_VOLUME)
     if kind == "missing":
         return _PlacedError(where, f"'{key}' is missing")
+    if kind == "tuple_type" and key in _REPEATED:
+        return _PlacedError(where, f"'{key}' must be written as [[{key}]]")
     if kind in _MUST_BE:
         return _PlacedError(
             where, f"'{key}' must be {_MUST_BE[kind].format(key=key, **context)}{_got(where, document)}"
@@ -376,6 +589,8 @@ def _as_sentence(detail: ErrorDetails, document: Mapping[str, Any]) -> _PlacedEr
     return _PlacedError(where, f"'{key}' is wrong: {detail['msg'][:1].lower()}{detail['msg'][1:]}")
 
 
+_NO_KEYS = frozenset({"[key]", "[word]", "[table]"})  # pydantic's and our own words for what is meant at a place
+_REPEATED = frozenset({"volume", "rule"})
 _MUST_BE = {
     "greater_than_equal": "at least {ge:g}",
     "less_than_equal": "at most {le:g}",
@@ -387,7 +602,7 @@ _MUST_BE = {
     "dict_type": "a table",
     "model_type": "a table",
     "list_type": "a list",
-    "tuple_type": "written as [[{key}]]",
+    "tuple_type": 'a list, such as ["…", "…"]',
     "literal_error": "{expected}",
     "string_too_short": "at least {min_length} characters long",
     "string_too_long": "at most {max_length} characters long",
@@ -424,6 +639,12 @@ def _known_keys(table: tuple[str | int, ...]) -> Iterator[str]:
     match table:
         case ("volume", *_):
             model = Volume
+        case ("camera", _, "record"):
+            model = RecordBySchedule
+        case ("schedule", *_):
+            model = ScheduleTable
+        case ("rule", *_):
+            model = RuleTable
         case ("camera", *_):
             model = Camera
         case ("recording",):
@@ -456,6 +677,86 @@ def _contradictions(config: Config) -> Iterator[_PlacedError]:
                 ("camera", name, "volume"),
                 f"'camera.{name}.volume' names '{camera.volume}', but the volumes are: {', '.join(sorted(names))}",
             )
+        if isinstance(camera.record, RecordBySchedule):
+            yield from _wrong_schedule(config, ("camera", name, "record", "schedule"), camera.record.schedule)
+    yield from _too_long_clips(config)
+    for number, rule in enumerate(config.rules):
+        yield from _wrong_rule(config, number, rule)
+
+
+def _wrong_schedule(config: Config, where: tuple[str | int, ...], word: str | None) -> Iterator[_PlacedError]:
+    try:
+        if word is not None:
+            config.during(word)
+    except ValueError as wrong:
+        yield _PlacedError(where, f"'{_dotted(where)}' {wrong}")
+
+
+def _too_long_clips(config: Config) -> Iterator[_PlacedError]:
+    """A clip must have room for what one alarm keeps."""
+    most, recording = config.recording.max_clip_seconds, config.recording
+    if (kept := _kept(recording)).seconds > most:
+        yield _PlacedError(
+            ("recording", "max_clip_seconds"),
+            f"'recording.max_clip_seconds' is {most:g}, shorter than pre_seconds and post_seconds together "
+            f"({kept.pre_seconds:g} and {kept.post_seconds:g})",
+        )
+    for name, camera in config.cameras.items():
+        yield from _longer_than(most, ("camera", name), camera, [_kept(camera, recording)])
+    for number, rule in enumerate(config.rules):
+        kepts = [_kept(rule, config.cameras[name], recording) for name in _heeded(config, rule)]
+        yield from _longer_than(most, ("rule", number), rule, kepts or [_kept(rule, recording)])
+
+
+def _longer_than(
+    most: float, where: tuple[str | int, ...], table: Camera | RuleTable, kepts: Iterable[_Kept]
+) -> Iterator[_PlacedError]:
+    own = next((key for key in ("post_seconds", "pre_seconds") if getattr(table, key) is not None), None)
+    longest = max(kepts, key=lambda kept: kept.seconds)
+    if own is not None and longest.seconds > most:
+        yield _PlacedError(
+            (*where, own),
+            f"'{_dotted((*where, own))}' is {getattr(table, own):g}, which makes a clip of at least "
+            f"{longest.seconds:g} s, but recording.max_clip_seconds is {most:g}",
+        )
+
+
+def _heeded(config: Config, rule: RuleTable) -> list[str]:
+    """The cameras that are there, of those a rule is for."""
+    return [name for name in config.cameras if rule.cameras is None or name in rule.cameras]
+
+
+def _wrong_rule(config: Config, number: int, rule: RuleTable) -> Iterator[_PlacedError]:
+    key = f"rule[{number + 1}]"
+    if rule.name in [before.name for before in config.rules[:number]]:
+        yield _PlacedError(("rule", number, "name"), f"two rules are named '{rule.name}'; names must differ")
+    for camera in rule.cameras or ():
+        if camera not in config.cameras:
+            known = f"the cameras are: {', '.join(sorted(config.cameras))}" if config.cameras else "there is no camera"
+            yield _PlacedError(
+                ("rule", number, "cameras"), f"'{key}.cameras' names the camera {_shown(camera)}, but {known}"
+            )
+    yield from _wrong_schedule(config, ("rule", number, "schedule"), rule.schedule)
+    yield from _too_late(config, number, rule)
+
+
+def _too_late(config: Config, number: int, rule: RuleTable) -> Iterator[_PlacedError]:
+    """An alarm that is told late, by its debounce, still wants what was before it."""
+    key = f"rule[{number + 1}]"
+    debounce_us = _us(rule.debounce_seconds)
+    kepts = [_kept(rule, config.cameras[name], config.recording) for name in _heeded(config, rule)]
+    pre = max((kept.pre_seconds for kept in kepts), default=_kept(rule, config.recording).pre_seconds)
+    try:
+        check_pre(_us(pre), debounce_us)
+    except ValueError as wrong:
+        if rule.pre_seconds is not None:
+            yield _PlacedError(("rule", number, "pre_seconds"), f"'{key}.pre_seconds' {wrong}")
+            return
+        yield _PlacedError(
+            ("rule", number, "debounce_seconds"),
+            f"'{key}.debounce_seconds' is {rule.debounce_seconds:g}, and {pre:g} s before the alarm are wanted, "
+            f"but the ring in memory holds at most the last {LONGEST_US / US:g} s",
+        )
 
 
 def _with_lines(problems: list[_PlacedError], text: str, document: Mapping[str, Any], path: Path) -> ConfigError:

@@ -2,19 +2,63 @@
 
 import os
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvr.config import Config, ConfigError, find, key_lines, load
+from nvr.config import Config, ConfigError, Recording, RuleTable, find, key_lines, load
+from nvr.jvc.alarm import Change
+from nvr.record.gate import Mode, RecordPlan
+from nvr.rules.book import Rule
+from nvr.rules.schedule import During, Schedule
+from nvr.rules.words import Combination, DayNight, GoToPreset, SetDayNight, SetOutput, Single
+from nvr.units import US
 
 LEAST = """
 [[volume]]
 name = "main"
 path = "footage"
 """
+
+ALARMS = (
+    LEAST
+    + """
+[recording]
+pre_seconds = 12
+export_clips = false
+[camera.gate]
+host = "a"
+record = { schedule = "nights", inside = "continuous", outside = "alarm" }
+pre_seconds = 5
+[camera.yard]
+host = "b"
+record = "alarm"
+fail_open = false
+post_seconds = 9
+[schedule.nights]
+timezone = "Europe/Berlin"
+windows = ["mon-fri 18:00-06:00"]
+except = ["2026-12-24..2026-12-26"]
+[[rule]]
+name = "door"
+cameras = ["gate"]
+when = ["m1", "m1(10)b2"]
+schedule = "!nights"
+debounce_seconds = 0.5
+min_interval_seconds = 60
+motion_hold_seconds = 8
+pre_seconds = 7
+post_seconds = 3
+while_active = false
+do = ["output 1 make 1500", "preset 3", "day-night bw"]
+[[rule]]
+name = "motion"
+when = ["v1"]
+"""
+)
 
 
 def read(tmp_path: Path, text: str) -> Config:
@@ -88,6 +132,71 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     assert list(config.cameras) == ["gate", "0"]
 
 
+def test_rules_schedules_and_plans_are_made_of_what_is_written(tmp_path: Path) -> None:
+    config = read(tmp_path, ALARMS)
+    nights = During("nights", Schedule.parse("Europe/Berlin", ["mon-fri 18:00-06:00"], ["2026-12-24..2026-12-26"]))
+    assert config.rules_of("gate") == [
+        Rule(
+            "door",
+            (Single(Change.M1), Combination(Change.M1, 10 * US, Change.B2)),
+            cameras=("gate",),
+            during=replace(nights, outside=True),
+            debounce_us=US // 2,
+            min_interval_us=60 * US,
+            motion_hold_us=8 * US,
+            pre_us=7 * US,
+            post_us=3 * US,
+            while_active=False,
+            do=(SetOutput(1, True, 1500), GoToPreset(3), SetDayNight(DayNight.BW)),
+        ),
+        Rule("motion", (Single(Change.V1),), pre_us=5 * US, post_us=20 * US),
+    ]
+    assert config.rules_of("yard") == [Rule("motion", (Single(Change.V1),), pre_us=12 * US, post_us=9 * US)]
+    assert config.manual_rule("gate") == Rule("manual", (), pre_us=5 * US, post_us=20 * US, while_active=False)
+    assert config.manual_rule("yard") == Rule("manual", (), pre_us=12 * US, post_us=9 * US, while_active=False)
+    assert config.record_plan("gate") == RecordPlan(Mode.CONTINUOUS, Mode.ALARM, nights)
+    assert config.record_plan("yard") == RecordPlan.always(Mode.ALARM)
+    assert (config.cameras["gate"].fail_open, config.cameras["yard"].fail_open) == (True, False)
+    assert (config.recording.max_clip_seconds, config.recording.export_clips) == (600, False)
+
+
+def test_a_schedule_is_parsed_once(tmp_path: Path) -> None:
+    config = read(tmp_path, ALARMS)
+    (door, _), window = config.rules_of("gate"), config.record_plan("gate").window
+    assert isinstance(window, During)
+    assert door.during is not None
+    assert door.during.schedule is window.schedule is config.schedules["nights"].parsed
+
+
+def test_without_alarms_everything_is_recorded_and_only_people_raise_them(tmp_path: Path) -> None:
+    config = read(tmp_path, LEAST + '[camera.a]\nhost = "a"')
+    assert config.rules_of("a") == []
+    assert config.record_plan("a") == RecordPlan.always(Mode.CONTINUOUS)
+    assert config.manual_rule("a") == Rule("manual", (), pre_us=10 * US, post_us=20 * US, while_active=False)
+
+
+def test_a_rule_that_says_nothing_of_a_thing_has_the_rules_own_default() -> None:
+    table = RuleTable(name="door", when=("m1",))
+    rule = Rule("door", ())
+    for key, us in [
+        ("debounce_seconds", rule.debounce_us),
+        ("min_interval_seconds", rule.min_interval_us),
+        ("motion_hold_seconds", rule.motion_hold_us),
+    ]:
+        assert getattr(table, key) * US == us, key
+    assert (table.while_active, table.actions) == (rule.while_active, rule.do)
+    assert Recording().pre_seconds * US == rule.pre_us
+    assert Recording().post_seconds * US == rule.post_us
+
+
+def test_equal_rules_and_schedules_are_equal_however_often_they_were_asked(tmp_path: Path) -> None:
+    asked, fresh = read(tmp_path, ALARMS), read(tmp_path, ALARMS)
+    asked.rules_of("gate")
+    asked.record_plan("gate")
+    assert asked == fresh
+    assert read(tmp_path, ALARMS.replace("18:00", "18:01")) != asked
+
+
 def test_an_empty_listen_switches_metrics_off(tmp_path: Path) -> None:
     assert read(tmp_path, LEAST + '[metrics]\nlisten = ""').metrics.address is None
 
@@ -126,9 +235,18 @@ def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path
 @pytest.mark.parametrize(
     ("added", "sentence"),
     [
-        ("[recording]\nfoo = 1", "line 6: unknown key 'recording.foo'; known here: ptz_track, segment_seconds, sync_seconds"),
+        ("[recording]\nfoo = 1", "line 6: unknown key 'recording.foo'; known here: export_clips, max_clip_seconds, "),
         ("[recording]\nsync_second = 1", "line 6: unknown key 'recording.sync_second'; did you mean 'sync_seconds'?"),
-        ("[recording]\npre_seconds = 1", "line 6: unknown key 'recording.pre_seconds'; did you mean 'sync_seconds'?"),
+        ("[recording]\npre_second = 1", "line 6: unknown key 'recording.pre_second'; did you mean 'pre_seconds'?"),
+        ("[recording]\npre_seconds = -1", "line 6: 'recording.pre_seconds' must be at least 0, not -1"),
+        (
+            "[recording]\npre_seconds = 60.5",
+            "line 6: 'recording.pre_seconds' is 60.5, but the ring in memory holds at most the last 60 s",
+        ),
+        (
+            "[recording]\nmax_clip_seconds = 29",
+            "line 6: 'recording.max_clip_seconds' is 29, shorter than pre_seconds and post_seconds together (10 an",
+        ),
         ("[retention]\nmin_days = 0", "line 5: unknown key 'retention'; known here: camera, data_dir, metrics, rec"),
         ("[camra.a]\nhost='x'", "line 5: unknown key 'camra'; did you mean 'camera'?"),
         ("[recording]\nsegment_seconds = 0", "line 6: 'recording.segment_seconds' must be at least 1, not 0"),
@@ -164,8 +282,8 @@ def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path
             "line 5: 'camera.clips' cannot be named 'clips', which is reserved; choose another name",
         ),
         (
-            '[camera.a]\nhost = "a"\nrecord = "alarm"',
-            "line 7: 'camera.a.record' must be 'continuous' or 'off', not 'alarm'",
+            '[camera.a]\nhost = "a"\nrecord = "alarms"',
+            "line 7: 'camera.a.record' must be 'continuous', 'alarm' or 'off', not 'alarms'",
         ),
         (
             '[camera.a]\nhost = "a"\nvolume = "b"',
@@ -200,6 +318,160 @@ def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path
 )
 def test_a_mistake_is_told_in_one_sentence_with_its_key_and_line(tmp_path: Path, added: str, sentence: str) -> None:
     (said,) = sentences(tmp_path, LEAST + added)
+    assert said.startswith(f"config.toml {sentence}")
+    assert "\n" not in said
+
+
+ALARM_CAMERA = LEAST + '[camera.gate]\nhost = "a"\n'  # lines 5 and 6
+NIGHTS = '[schedule.nights]\ntimezone = "UTC"\nwindows = ["18:00-06:00"]\n'
+
+
+@pytest.mark.parametrize(
+    ("added", "sentence"),
+    [
+        (
+            "pre_seconds = 61",
+            "line 7: 'camera.gate.pre_seconds' is 61, but the ring in memory holds at most the last 6",
+        ),
+        ("fail_open = 1", "line 7: 'camera.gate.fail_open' must be true or false, not 1"),
+        (
+            "post_seconds = 595",
+            "line 7: 'camera.gate.post_seconds' is 595, which makes a clip of at least 605 s, "
+            "but recording.max_clip_seconds is 600",
+        ),
+        (
+            "pre_seconds = 30\n[recording]\nmax_clip_seconds = 40",
+            "line 7: 'camera.gate.pre_seconds' is 30, which makes a clip of at least 50 s, "
+            "but recording.max_clip_seconds is 40",
+        ),
+        ("record = 5", "line 7: 'camera.gate.record' must be 'continuous', 'alarm' or 'off', not 5"),
+        ('record = { inside = "off", outside = "alarm" }', "line 7: 'camera.gate.record.schedule' is missing"),
+        (
+            'record = { schedule = "x", inside = "on", outside = "off" }',
+            "line 7: 'camera.gate.record.inside' must be 'continuous', 'alarm' or 'off', not 'on'",
+        ),
+        (
+            'record = { schedule = "x", inside = "off", outside = "off" }',
+            'line 7: \'camera.gate.record\' is "off" inside and outside; write record = "off"',
+        ),
+        (
+            'record = { schedule = "x", inside = "off", outsid = "alarm", outside = "alarm" }',
+            "line 7: unknown key 'camera.gate.record.outsid'; did you mean 'outside'?",
+        ),
+        (
+            'record = { schedule = "day", inside = "off", outside = "alarm" }',
+            "line 7: 'camera.gate.record.schedule' names the schedule 'day', but there is no schedule",
+        ),
+        (
+            '[schedule.Nights]\ntimezone = "UTC"\nwindows = ["18:00-06:00"]',
+            "line 7: 'schedule.Nights' has a name that must be 1 to 32 of the characters a-z, 0-9 and -, not 'Nights'",
+        ),
+        ('[schedule.a]\nwindows = ["18:00-06:00"]', "line 7: 'schedule.a.timezone' is missing"),
+        (
+            '[schedule.a]\ntimezone = "Europe/Berlinn"\nwindows = ["18:00-06:00"]',
+            "line 8: 'schedule.a.timezone' names the time zone 'Europe/Berlinn', which is not known; "
+            "did you mean 'Europe/Berlin'?",
+        ),
+        (
+            '[schedule.a]\ntimezone = "UTC"\nwindows = [\n"18:00-06:00",\n"25:00-26:00"]',
+            "line 9: 'schedule.a.windows' has the window '25:00-26:00', in which 25:00 is no time of day",
+        ),
+        (
+            '[schedule.a]\ntimezone = "UTC"\nwindows = "18:00-06:00"',
+            "line 9: 'schedule.a.windows' must be a list, such as [\"…\", \"…\"], not '18:00-06:00'",
+        ),
+        (
+            '[schedule.a]\ntimezone = "UTC"\nwindows = [5]',
+            "line 9: 'schedule.a.windows[1]' must be text in quotes, not 5",
+        ),
+        (
+            '[schedule.a]\ntimezone = "UTC"\nwindows = []',
+            "line 7: 'schedule.a' has no window, so it never is; add one to windows",
+        ),
+        (
+            '[schedule.a]\ntimezone = "UTC"\nwindows = ["18:00-06:00"]\nexcept = ["2000-01-01..2199-01-01"]',
+            "line 7: 'schedule.a' never is: its exceptions take away every window",
+        ),
+        (
+            '[schedule.a]\ntimezone = "UTC"\nwindows = ["18:00-06:00"]\nexcept = ["24.12.2026"]',
+            "line 10: 'schedule.a.except' has the exception '24.12.2026', in which '24.12.2026' is no date; write",
+        ),
+        (
+            '[schedule.a]\ntimezone = "UTC"\nwindows = ["18:00-06:00"]\nexcept = [2026-12-24]',
+            "line 10: 'schedule.a.except[1]' must be text in quotes",
+        ),
+        ('[[rule]]\nwhen = ["m1"]', "line 7: 'rule[1].name' is missing"),
+        ('[[rule]]\nname = "a"', "line 7: 'rule[1].when' is missing"),
+        ('[rule]\nname = "a"', "line 7: 'rule' must be written as [[rule]]"),
+        ('[[rule]]\nname = "a b"\nwhen = ["m1"]', "line 8: 'rule[1].name' must be 1 to 32 of the characters a-z, 0-9"),
+        (
+            '[[rule]]\nname = "manual"\nwhen = ["m1"]',
+            "line 8: 'rule[1].name' cannot be 'manual', the rule of alarms raised by hand; choose another name",
+        ),
+        (
+            '[[rule]]\nname = "a"\nwhen = ["m1"]\n[[rule]]\nname = "a"\nwhen = ["m2"]',
+            "line 11: two rules are named 'a'; names must differ",
+        ),
+        (
+            '[[rule]]\nname = "a"\nwhen = ["m1"]\nsnapshot = true',
+            "line 10: unknown key 'rule[1].snapshot'; known here: cameras, debounce_seconds, do, min_interval_seconds",
+        ),
+        (
+            '[[rule]]\nname = "a"\nwhen = []',
+            "line 7: 'rule[1]' has no trigger; write one into when, such as when = [\"m1\"]",
+        ),
+        ('[[rule]]\nname = "a"\nwhen = ["m1", "m1"]', "line 9: 'rule[1].when' has 'm1' twice"),
+        ('[[rule]]\nname = "a"\nwhen = ["m3"]', "line 9: 'rule[1].when' has 'm3', which is no trigger; write m1, b1"),
+        ('[[rule]]\nname = "a"\nwhen = ["m1(5)m1"]', "line 9: 'rule[1].when' has 'm1(5)m1', which names m1 twice; the"),
+        (
+            '[[rule]]\nname = "a"\nwhen = ["v1(5)m1"]',
+            "line 9: 'rule[1].when' has 'v1(5)m1', but motion cannot be combi",
+        ),
+        ('[[rule]]\nname = "a"\nwhen = ["efans"]', "line 9: 'rule[1].when' has 'efans', its fan stopping, which only"),
+        (
+            '[[rule]]\nname = "a"\nwhen = ["m1"]\ndo = ["preset 100"]',
+            "line 10: 'rule[1].do' has 'preset 100', which must have a preset from 0 to 99",
+        ),
+        (
+            '[[rule]]\nname = "a"\nwhen = ["m1"]\ncameras = ["gate", "yard"]',
+            "line 10: 'rule[1].cameras' names the camera 'yard', but the cameras are: gate",
+        ),
+        (
+            '[[rule]]\nname = "a"\nwhen = ["m1"]\ncameras = []',
+            "line 7: 'rule[1]' is for no camera; name one in cameras, or leave cameras out for all",
+        ),
+        (
+            NIGHTS + '[[rule]]\nname = "a"\nwhen = ["m1"]\nschedule = "!night"',
+            "line 13: 'rule[1].schedule' names the schedule 'night', but the schedules are: nights",
+        ),
+        (
+            '[schedule.a]\ntimezone = "UTC"\nwindows = ["00:00-24:00"]\n'
+            '[[rule]]\nname = "a"\nwhen = ["m1"]\nschedule = "!a"',
+            "line 13: 'rule[1].schedule' is '!a', which never is: the schedule 'a' has no time outside it",
+        ),
+        (
+            '[[rule]]\nname = "a"\nwhen = ["m1"]\npre_seconds = 59\ndebounce_seconds = 2',
+            "line 10: 'rule[1].pre_seconds' is 59 and the alarm is told 2 s late by its debounce, but the ring in "
+            "memory holds at most the last 60 s",
+        ),
+        (
+            '[[rule]]\nname = "a"\nwhen = ["m1"]\ndebounce_seconds = 51',
+            "line 10: 'rule[1].debounce_seconds' is 51, and 10 s before the alarm are wanted, but the ring in memory "
+            "holds at most the last 60 s",
+        ),
+        (
+            '[[rule]]\nname = "a"\nwhen = ["m1"]\npost_seconds = 591',
+            "line 10: 'rule[1].post_seconds' is 591, which makes a clip of at least 601 s, "
+            "but recording.max_clip_seconds is 600",
+        ),
+        (
+            '[[rule]]\nname = "a"\nwhen = ["m1"]\nmotion_hold_seconds = 0',
+            "line 10: 'rule[1].motion_hold_seconds' must be at least 1, not 0",
+        ),
+    ],
+)
+def test_a_mistake_in_an_alarm_is_told_in_one_sentence_too(tmp_path: Path, added: str, sentence: str) -> None:
+    (said,) = sentences(tmp_path, ALARM_CAMERA + added)
     assert said.startswith(f"config.toml {sentence}")
     assert "\n" not in said
 
