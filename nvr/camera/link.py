@@ -81,6 +81,8 @@ class Link(asyncio.BufferedProtocol):
                     raise TimeoutError(f"no answer in {within_s:g} s") from late
             finally:
                 self._connecting = None
+        if self._ended.done() and self._transport is not None:
+            self._transport.abort()
 
     def send(self, data: bytes) -> None:
         """Sends as the socket takes it; a link that has ended sends nothing."""
@@ -99,10 +101,12 @@ class Link(asyncio.BufferedProtocol):
             return
         self._trouble = trouble
         self._ended.set_result(None)
-        if self._transport is not None:
+        if self._connecting is not None:
+            if not self._connecting.expired():
+                # In the past: `connect` gives up at once. uvloop loses sockets that are aborted before it has returned.
+                self._connecting.reschedule(0)
+        elif self._transport is not None:
             self._transport.abort()
-        elif self._connecting is not None:
-            self._connecting.reschedule(0)  # in the past: `connect` gives up at once
 
     async def close(self) -> None:
         """Ends the link and waits until its socket is closed; safe at any time."""
@@ -171,6 +175,7 @@ class Link(asyncio.BufferedProtocol):
         try:
             await loop.create_connection(lambda: self, sock=sock)
         except BaseException:
+            self._transport = None  # the loop has closed it, and uvloop does not say so by `connection_lost`
             sock.close()
             raise
 

@@ -397,3 +397,18 @@ def test_who_gives_up_waiting_leaves_the_camera_to_the_next() -> None:
             assert await control.get("camera.id") == "Camera01"
 
     run("uvloop", story())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_who_gives_up_at_any_step_of_a_request_is_free_at_once(loop: str) -> None:
+    async def story() -> None:
+        async with simulated() as (_, control):
+            for steps in range(40):
+                async with asyncio.TaskGroup() as group:
+                    asking = group.create_task(control.get("camera.id"), name="asking")
+                    for _step in range(steps):
+                        await asyncio.sleep(0)
+                    asking.cancel()
+            assert await control.get("camera.id") == "Camera01"
+
+    run(loop, story())
