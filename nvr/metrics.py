@@ -91,9 +91,11 @@ class CameraCounts:
         "alarm_link_up",
         "alarms",
         "clips",
+        "clock_drift_ratio",
         "clock_offset_s",
         "connected",
         "expected_fps",
+        "fan_failed",
         "fail_open",
         "fps",
         "frames",
@@ -124,6 +126,10 @@ class CameraCounts:
         self.fps = 0.0
         self.clock_offset_s = _NOT_KNOWN
         """The camera's clock minus ours."""
+        self.clock_drift_ratio = _NOT_KNOWN
+        """How much too fast the camera's clock runs."""
+        self.fan_failed = _NOT_KNOWN
+        """1 while the camera says so, 0 while it says otherwise."""
         self.reconnects = dict.fromkeys(RECONNECT_REASONS, 0)
         self.frames_lost = dict.fromkeys(LOST_CAUSES, 0)
         self.gap_us = dict.fromkeys(GAP_REASONS, 0)
@@ -189,6 +195,7 @@ class Metrics:
         self.recovered_segments = dict.fromkeys(RECOVERED_RESULTS, 0)
         self.index_queue_length = 0
         self.index_wal_bytes = 0
+        self.host_clock_synchronised = _NOT_KNOWN
         self._utc_us = utc_us
         self._told_gap_us: dict[tuple[str, str], int] = {}
         self._process = ProcessCollector(registry=None)
@@ -271,6 +278,7 @@ class Metrics:
         yield _family(GaugeMetricFamily, "nvr_index_queue_length", [((), self.index_queue_length)])
         yield _family(GaugeMetricFamily, "nvr_index_wal_bytes", [((), self.index_wal_bytes)])
         yield _histogram("nvr_event_loop_lag_seconds", self.event_loop_lag)
+        yield _family(GaugeMetricFamily, "nvr_host_clock_synchronised", [((), self.host_clock_synchronised)])
 
 
 def _seconds_or(us: int, never: float) -> float:
@@ -284,6 +292,8 @@ _CAMERA_GAUGES: Mapping[str, Callable[[CameraCounts], float]] = {
     "nvr_camera_expected_fps": lambda counts: counts.expected_fps,
     "nvr_camera_fps": lambda counts: counts.fps,
     "nvr_camera_clock_offset_seconds": lambda counts: counts.clock_offset_s,
+    "nvr_camera_clock_drift_ratio": lambda counts: counts.clock_drift_ratio,
+    "nvr_camera_fan_failed": lambda counts: counts.fan_failed,
     "nvr_camera_alarm_link_up": lambda counts: counts.alarm_link_up,
     "nvr_camera_fail_open": lambda counts: counts.fail_open,
     "nvr_prebuffer_seconds": lambda counts: counts.prebuffer_s,
@@ -328,6 +338,14 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "nvr_camera_fps": ("Pictures a second that arrived from the camera lately.", ("camera",)),
     "nvr_camera_clock_offset_seconds": (
         "The camera's own clock minus the clock of this machine, NaN while the camera does not tell its time.",
+        ("camera",),
+    ),
+    "nvr_camera_clock_drift_ratio": (
+        "How much too fast the camera's own clock runs (0.0001 is 8.6 seconds a day), NaN until that is learnt.",
+        ("camera",),
+    ),
+    "nvr_camera_fan_failed": (
+        "1 while the camera says that its fan failed, else 0, NaN until it said anything of it.",
         ("camera",),
     ),
     "nvr_oldest_segment_timestamp_seconds": (
@@ -388,6 +406,10 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "nvr_index_wal_bytes": ("Size of the write-ahead log of the index.", ()),
     "nvr_event_loop_lag_seconds": (
         "How much later than asked for the event loop came back, measured about once a second.",
+        (),
+    ),
+    "nvr_host_clock_synchronised": (
+        "1 while the clock of this machine is synchronised by its kernel's word, else 0, NaN where that cannot be asked.",
         (),
     ),
 }

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from nvr.clock import Clock
+from nvr.clock import Clock, HostTime
 from nvr.jvc import userdata
 from nvr.jvc.types import FrameInfo
 from nvr.log import Streak
 from nvr.media.frame import Frame
 from nvr.metrics import CameraCounts
+from nvr.record.camera_facts import CameraFacts
 from nvr.record.segmenter import Segmenter, Verdict
 from nvr.record.shelf import Refusal, Shelf, Shelves
 from nvr.record.writer import Ending, Failed, Identity, Outcome, Sealed, SegmentWriter
@@ -33,6 +34,8 @@ _HAND_OVER_US = US  # what a crash may lose in memory on top of the open fragmen
 _STEP_TOLD_US = 3 * US  # the daemon looks for steps once a second; by then the stream may have told
 _CLOCK_SOURCES = {"connected": "stream", "time-fallback": "arrival"}
 """Reasons for a new run that say where its media time comes from."""
+_NEW_CLOCK = frozenset({"clock-step", "time-fallback"})
+"""Reasons for a new run whose times cannot be compared with those before."""
 _SHORTEST_BATCH_US = US // 2  # all I-VOPs: a hand-over per picture would wake the I/O thread 30 times a second
 
 
@@ -112,9 +115,10 @@ class Recorder:
         """Told of a step of the host's clock between two frames that are kept: the time before and after."""
         self.on_run: Callable[[str], None] | None = None
         """Told why each run begins."""
-        self.said: FrameInfo | None = None
-        """What the camera last said of itself."""
-        self._clock_offset_us: int | None = None
+        self.host_time = HostTime()
+        """Whether the host's clock may be believed; whoever watches it puts its own here."""
+        self.facts = CameraFacts(camera.id, camera.slug, index, counts)
+        """What the camera says of itself, its clock above all."""
         self._step: tuple[int, int] | None = None
         self._stepped_mono_us = -_STEP_TOLD_US
         self._segmenter = segmenter
@@ -166,9 +170,10 @@ class Recorder:
         """Reads what the camera says of itself before an I-VOP, whether or not the picture is kept."""
         if frame.user_data is None:
             return
-        frame.said = self.said = said = userdata.parse(frame.user_data)
-        if said.clock_us is not None:
-            self._clock_offset_us = said.clock_us - frame.utc_us
+        frame.said = said = userdata.parse(frame.user_data)
+        if frame.new_run in _NEW_CLOCK:
+            self.facts.host_stepped()
+        self.facts.hear(said, frame.utc_us)
 
     def rest(self, frame: Frame, reason: str) -> None:
         """Nothing is wanted from this frame on, as planned; the link goes on, and so does the run."""
@@ -244,9 +249,9 @@ class Recorder:
     # ---- what others may ask
 
     @property
-    def camera_clock_offset_us(self) -> int | None:
-        """The camera's clock minus ours at its last word; None where it does not tell its time."""
-        return self._clock_offset_us
+    def said(self) -> FrameInfo | None:
+        """What the camera last said of itself."""
+        return self.facts.said
 
     @property
     def is_recording(self) -> bool:
@@ -315,6 +320,7 @@ class Recorder:
             first_tick=frame.ticks,
             epoch=self.ledger.epoch,
             clock_source=self._clock_source,
+            synchronised=self.host_time.synchronised,
         )
         run.segments += 1
         writer = self._make_writer(shelf, identity, frame)
@@ -347,6 +353,7 @@ class Recorder:
         if reason in _CLOCK_SOURCES:
             self._clock_source = _CLOCK_SOURCES[reason]
         self._run = _Run(self._index.next_run(frame.utc_us))
+        waits = self.host_time.synchronised is False and self.host_time.boot is not None
         self._index.begin_run(
             Run(
                 number=self._run.number,
@@ -357,6 +364,9 @@ class Recorder:
                 epoch=self.ledger.epoch,
                 clock_source=self._clock_source,
                 utc_anchor_us=frame.utc_us,
+                host_synchronised=self.host_time.synchronised is not False,
+                boot=self.host_time.boot if waits else None,
+                utc_less_mono_us=int(self._clock.utc_us() - self._clock.mono_us()) if waits else None,
             )
         )
 

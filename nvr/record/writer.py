@@ -52,6 +52,8 @@ class Identity:
     epoch: int
     clock_source: str
     """`stream` or `arrival`."""
+    synchronised: bool | None = None
+    """Whether the host's clock was synchronised when the segment began; None where nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ class SegmentWriter:
             start_us=identity.start_us,
             first_tick=identity.first_tick,
             clock=identity.clock_source,
+            synchronised=identity.synchronised,
             epoch=identity.epoch,
         )
         return {
@@ -278,7 +281,7 @@ class SegmentWriter:
             zero_us=zero_us,
             slope_ppb=slope_ppb,
             clock=ClockSource.ARRIVAL if identity.clock_source == "arrival" else ClockSource.STREAM,
-            synchronised=None,
+            synchronised=identity.synchronised,
             model=said.model if said is not None else None,
             camera_id=said.camera_id if said is not None else None,
             positions=self._positions.pack(),

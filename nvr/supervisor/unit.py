@@ -190,9 +190,6 @@ class CameraUnit:
             self._counts.frames = self._frames_before + self._feed.units
         self._rates.append((int(self._clock.mono_us()), self._counts.frames, self._counts.received_bytes))
         self._counts.fps = self._measured()[0]
-        offset_us = self.recorder.camera_clock_offset_us
-        if offset_us is not None:
-            self._counts.clock_offset_s = offset_us / US
         self._note_state()
 
     def _measured(self) -> tuple[float, float]:
