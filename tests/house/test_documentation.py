@@ -11,7 +11,17 @@ import pytest
 import typer
 
 from nvr.cli.shell import app
-from nvr.config import Camera, Config, MetricsListen, Recording, Volume, load
+from nvr.config import (
+    Camera,
+    Config,
+    MetricsListen,
+    RecordBySchedule,
+    Recording,
+    RuleTable,
+    ScheduleTable,
+    Volume,
+    load,
+)
 from nvr.metrics import HELP
 
 HOME = Path(__file__).parents[2]
@@ -39,12 +49,14 @@ def test_the_example_configuration_is_right_as_it_stands() -> None:
 
 
 def test_the_example_is_right_with_every_comment_that_holds_a_key_made_a_key(tmp_path: Path) -> None:
-    text = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^# (\w+ = |\[)", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
     # Two ways to give one password stand side by side there.
     text = re.sub(r"^password = .*$", "", text, flags=re.MULTILINE)
     (tmp_path / "config.toml").write_text(text)
-    gate = load(tmp_path / "config.toml").cameras["gate"]
+    config = load(tmp_path / "config.toml")
+    gate = config.cameras["gate"]
     assert (gate.user, gate.volume) == ("admin", "main")
+    assert [(rule.name, str(rule.during)) for rule in config.rules_of("gate")] == [("door", "nights")]
     assert gate.password_file == tmp_path / "gate.password"
 
 
@@ -56,19 +68,35 @@ def test_the_example_is_right_with_every_comment_that_holds_a_key_made_a_key(tmp
         (Recording, "[recording]"),
         (MetricsListen, "[metrics]"),
         (Camera, "[camera.gate]"),
+        (ScheduleTable, "# [schedule.nights]"),
+        (RuleTable, "# [[rule]]"),
     ],
 )
 def test_every_key_is_in_the_example_with_a_word_about_it(table: type, header: str) -> None:
     text = EXAMPLE.read_text()
     begin = text.index(f"\n{header}") if header else 0
-    end = re.compile(r"\n\[").search(text, begin + len(header) + 1)
+    end = re.compile(r"\n(# )?\[").search(text, begin + len(header) + 1)
     section = text[begin : end.start() if end else len(text)]
     for name, field in table.model_fields.items():  # type: ignore[attr-defined]
         key = field.alias or name
-        if header == "" and key in ("volume", "recording", "metrics", "camera"):
-            assert re.search(rf"^\[+{key}[\].]", text, re.MULTILINE), key
+        if header == "" and key in ("volume", "recording", "metrics", "camera", "schedule", "rule"):
+            assert re.search(rf"^(# )?\[+{key}[\].]", text, re.MULTILINE), key
         else:
             assert re.search(rf"^(# )?{key} = \S.* # \S", section, re.MULTILINE), f"{header} {key}"
+
+
+def test_every_key_of_a_record_by_schedule_is_in_the_example() -> None:
+    (table,) = re.findall(r"\{ schedule = .*\}", EXAMPLE.read_text())
+    assert tomllib.loads(f"record = {table}")["record"].keys() == RecordBySchedule.model_fields.keys()
+
+
+def test_what_a_commented_rule_shows_as_a_default_is_the_default() -> None:
+    shown = re.findall(r"^# (\w+) = (0|5|10|20|true|false) ", EXAMPLE.read_text(), flags=re.MULTILINE)
+    assert {"debounce_seconds", "min_interval_seconds", "motion_hold_seconds", "while_active"} <= dict(shown).keys()
+    for key, value in shown:
+        default = RuleTable.model_fields[key].default
+        inherited = getattr(Recording(), key) if default is None else default
+        assert tomllib.loads(f"it = {value}")["it"] == inherited, key
 
 
 def test_what_the_example_shows_as_a_default_is_the_default() -> None:
