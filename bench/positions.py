@@ -2,14 +2,14 @@
 
     python -m bench.positions --cameras 50
 
-Without: parts that say nothing of where the camera looks, and `ptz_track = false`. With: cameras at rest, on patrol (3 s
-of movement every 20 s) and in constant motion, another position at each picture.
+Without: parts that say nothing of where the camera looks, and `ptz_track = false`. With: cameras at rest, on patrol
+(3 s of movement every 20 s) and in constant motion, another position at each picture.
 """
 
 import argparse
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -30,7 +30,7 @@ class NvrWithoutTrack(Nvr):
     ptz_track = False
 
 
-def ratios(found: dict[str, Sequence[float]]) -> dict[str, float]:
+def ratios(found: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """With to without: the median of each round's own ratio, because the machine's mood changes between rounds."""
     plain = found[_PLAIN]
     return {

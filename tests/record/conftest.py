@@ -77,7 +77,10 @@ def frames_of(units: list[Unit], *, first: int = 0, late_us: int = 0, new_run: s
 class Room:
     """Everything a recorder needs, and what the loop would do."""
 
-    def __init__(self, path: Path, *, segment_us: int = 2 * US, queue_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self, path: Path, *, segment_us: int = 2 * US, queue_bytes: int = 64 << 20, ptz_track: bool = True
+    ) -> None:
+        self._ptz_track = ptz_track
         self.disk = FailingDisk()
         self.clock = HostClock()
         self.hops: SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]]] = SimpleQueue()
@@ -118,7 +121,13 @@ class Room:
 
     def _make_writer(self, shelf: Shelf, identity: Identity, first: Frame) -> SegmentWriter:
         return SegmentWriter(
-            shelf, identity, first, lambda outcome: self.hops.put((self.recorder.hear, (outcome,))), self.clock, 2 * US
+            shelf,
+            identity,
+            first,
+            lambda outcome: self.hops.put((self.recorder.hear, (outcome,))),
+            self.clock,
+            2 * US,
+            ptz_track=self._ptz_track,
         )
 
     def take(self, frames: list[Frame]) -> None:
