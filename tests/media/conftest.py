@@ -145,7 +145,7 @@ def recording_disk() -> Callable[[], RecordingDisk]:
 
 @pytest.fixture(scope="session")
 def record() -> Callable[..., DurableFile]:
-    """Writes units to a new file: record(path, units, fps=30, sync_every=0, fragment_us=..., close=True)."""
+    """Writes units to a new file: record(path, units, fps=30, sync_every=0, fragment_us=..., texts={}, close=True)."""
 
     def write(
         path: Path,
@@ -157,18 +157,20 @@ def record() -> Callable[..., DurableFile]:
         fragment_us: int = 2_000_000,
         sync_every: int = 0,
         close: bool = True,
-        text: bool = False,
+        texts: dict[int, str] | None = None,
         metadata: dict[str, str] | None = None,
         scale: int = 90_000,
     ) -> DurableFile:
         step = round(scale / Fraction(fps))
         at = ticks if ticks is not None else [number * step for number in range(len(units))]
         file = DurableFile.create(path, disk or Disk())
-        mp4 = Mp4File(file, units[0].vol, Fraction(1, scale), metadata or {}, fragment_us=fragment_us, text=text)
+        mp4 = Mp4File(file, units[0].vol, Fraction(1, scale), metadata or {}, fragment_us=fragment_us, text=bool(texts))
         try:
             for number, unit in enumerate(units):
                 duration = at[number + 1] - at[number] if number + 1 < len(at) else step
                 mp4.add(unit.data, at[number], duration, unit.key)
+                if texts and number in texts:
+                    mp4.add_text(texts[number], at[number])
                 if sync_every and number % sync_every == sync_every - 1:
                     file.sync()
             if close:

@@ -13,7 +13,7 @@ import pytest
 
 from nvr.media import boxes
 from nvr.media.boxes import State
-from nvr.media.captions import Line
+from nvr.media.captions import Line, compose, tell
 from nvr.media.durable import Disk, DurableFile
 from nvr.media.errors import NotDecodable
 from nvr.media.frame import Unit
@@ -197,6 +197,32 @@ def test_a_file_torn_anywhere_has_the_text_of_each_of_its_pictures(
     mp4.close()
     file.close()
     assert texts_beside(path) == texts
+
+
+def test_a_closed_file_gives_players_subtitles_with_the_right_times(
+    encode: Encode, record: Record, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.mp4"
+    texts = {0: compose((9_215, 180, 1_200), tell(3, None), 1_795_442_602_123_456), 20: compose((9_216, 180, 1_200))}
+    record(path, encode(60, interval=15), texts=texts)
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", path, "-map", "0:s", "-f", "srt", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    shown = [line for line in done.stdout.splitlines() if line and not line.isdigit()]
+    assert shown == [
+        "00:00:00,000 --> 00:00:00,500",
+        texts[0],
+        "00:00:00,500 --> 00:00:00,667",
+        texts[0],
+        "00:00:00,667 --> 00:00:01,000",
+        texts[20],
+        "00:00:01,000 --> 00:00:01,500",
+        texts[20],
+        "00:00:01,500 --> 00:00:02,000",
+        texts[20],
+    ]
+    assert asked(path, "stream=codec_name,codec_tag_string,codec_type", "s") == [
+        {"codec_name": "mov_text", "codec_type": "subtitle", "codec_tag_string": "tx3g"}
+    ]
 
 
 def lines_of(path: Path) -> list[Line]:

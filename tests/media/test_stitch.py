@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nvr.media import boxes, label
 from nvr.media.boxes import State
+from nvr.media.captions import Line
 from nvr.media.durable import Disk, DurableFile
 from nvr.media.errors import NotDecodable
 from nvr.media.frame import Unit
@@ -271,3 +272,44 @@ def test_a_disk_that_fails_is_told_whichever_call_it_is(
         disk.fail_at = fail_at
         with pytest.raises(OSError, match=f"call {fail_at} fails"):
             window(follow(segments), tmp_path / f"{fail_at}.mp4", disk=disk)
+
+
+def test_the_text_beside_the_pictures_goes_with_them_in_their_new_time(
+    encode: Encode, record: Record, play: Play, tmp_path: Path
+) -> None:
+    units = encode(40)
+    first, silent, last = tmp_path / "first.mp4", tmp_path / "silent.mp4", tmp_path / "last.mp4"
+    record(first, units, texts={0: "a0", 12: "a12", 25: "a25"})
+    record(silent, units)
+    record(last, units, texts={0: "b0", 30: "b30"})
+    gap_us = 500_000
+    sources = follow([first, silent, last], gap_us)
+    # From a key picture in the middle of what stands there, over a source without text, to the end.
+    sources[0] = Source(first, 20 * 3000, LAST, START)
+    (stitched,) = window(sources, tmp_path / "out.mp4")
+    film = boxes.movie(stitched.path)
+    assert joined(boxes.lines(stitched.path, film)) == [
+        Line(0, 15_000, "a12"),
+        Line(15_000, 45_000 + 45_000, "a25"),  # over the gap, as the picture does
+        Line(270_000, 90_000, "b0"),
+        Line(360_000, 30_000, "b30"),
+    ]
+    assert film.duration_ticks == 390_000
+    assert play(stitched.path).complaints == ""
+
+
+def test_without_any_text_there_is_no_track(segments: list[Path], tmp_path: Path) -> None:
+    (stitched,) = window(follow(segments), tmp_path / "out.mp4")
+    assert b"tx3g" not in stitched.path.read_bytes()
+
+
+def joined(lines: list[Line]) -> list[Line]:
+    """What goes on from one fragment to the next as one."""
+    whole: list[Line] = []
+    for line in lines:
+        if whole and whole[-1].text == line.text and whole[-1].ticks + whole[-1].duration == line.ticks:
+            before = whole.pop()
+            whole.append(before._replace(duration=before.duration + line.duration))
+        else:
+            whole.append(line)
+    return whole
