@@ -188,8 +188,9 @@ class AlarmLink:
             self._down = _Down(now_us, mono_us, CameraBusy.reason, self.why, is_told=False)
         async with asyncio.TaskGroup() as group:
             while not self._is_stopped:
-                self._look(group)
-                await self._nap()
+                looked_us = self._clock.mono_us()
+                self._look(group, looked_us)
+                await self._nap(looked_us)
             self._end()
 
     def stop(self) -> None:
@@ -215,9 +216,8 @@ class AlarmLink:
 
     # Steps of `run`.
 
-    def _look(self, group: asyncio.TaskGroup) -> None:
+    def _look(self, group: asyncio.TaskGroup, mono_us: int) -> None:
         """Does what is due now."""
-        mono_us = self._clock.mono_us()
         for line in tuple(self._lines.values()):
             line.look()
             if not line.is_proven and self._relay.is_proven(line.number, mono_us):
@@ -234,13 +234,16 @@ class AlarmLink:
             group.create_task(self._follow(line), name=f"alarm link {line.number} of {self._name}")
         self._tell(self._inputs.tick(self._clock.utc_us(), mono_us))
 
-    async def _nap(self) -> None:
-        """Waits until something happens or is due. At the full second, where all cameras' links are looked after."""
-        loop, mono_us = asyncio.get_running_loop(), self._clock.mono_us()
+    async def _nap(self, looked_us: int) -> None:
+        """Waits until something happens or is due. At the full second, where all cameras' links are looked after.
+
+        What became due since `looked_us`, when it was last looked, is due at once.
+        """
+        loop, now_us = asyncio.get_running_loop(), self._clock.mono_us()
         at_s = (loop.time() // _TICK_S + 1) * _TICK_S
-        for moment_us in (self._relay.next_us(mono_us), self._inputs.next_us()):
+        for moment_us in (self._relay.next_us(looked_us), self._inputs.next_us()):
             if moment_us is not None:
-                at_s = min(at_s, loop.time() + max(0, moment_us - mono_us) / US)
+                at_s = min(at_s, loop.time() + max(0, moment_us - now_us) / US)
         timer = loop.call_at(at_s, self._woken.set)
         await self._woken.wait()
         timer.cancel()
@@ -248,6 +251,8 @@ class AlarmLink:
 
     async def _follow(self, line: "_Line") -> None:
         """One link, from connecting to its end."""
+        if self._is_stopped:
+            return
         try:
             await line.connect(self.address, self._timing.connect_s)
             await line.ended()
@@ -496,6 +501,8 @@ class _Line(Link):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        if self._ended.done():
+            return  # we were stopped while the connection came about
         self.opened_mono_us = self.alive_mono_us = self._clock.mono_us()
         self._owner.line_opened(self)
 
