@@ -95,8 +95,8 @@ class CameraCounts:
         "clock_offset_s",
         "connected",
         "expected_fps",
-        "fan_failed",
         "fail_open",
+        "fan_failed",
         "fps",
         "frames",
         "frames_lost",
@@ -409,7 +409,7 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         (),
     ),
     "nvr_host_clock_synchronised": (
-        "1 while the clock of this machine is synchronised by its kernel's word, else 0, NaN where that cannot be asked.",
+        "1 while the clock of this machine is synchronised by its kernel's word, else 0, NaN where it does not say.",
         (),
     ),
 }

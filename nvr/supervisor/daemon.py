@@ -23,6 +23,7 @@ from nvr.metrics import Metrics
 from nvr.store.errors import DiskFull, IndexDamaged, SchemaTooNew, StoreBusy
 from nvr.store.recovery import STOPPED
 from nvr.supervisor import wiring
+from nvr.supervisor.host_clock import HostClockWatch
 from nvr.supervisor.restart import Patience
 from nvr.supervisor.service import Answers
 from nvr.supervisor.unit import CameraUnit
@@ -89,11 +90,13 @@ class Daemon:
         self._units: dict[str, CameraUnit] = {}
         self._failed: dict[str, str] = {}
         self._stopping = asyncio.Event()
+        self._host_clock = HostClockWatch(store.index, metrics, clock)
         self._utc_less_mono_us = int(clock.utc_us() - clock.mono_us())
 
     async def run(self) -> bool:
         """Records until a signal. False where a disk kept something from being sealed in time. Raises CannotListen."""
         self._take_signals()
+        self._host_clock.look()
         self._make_units()
         async with AsyncExitStack() as doors:
             await self._listen(doors)
@@ -137,14 +140,28 @@ class Daemon:
         self._stopping.set()
 
     def _make_units(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number, (name, camera) in enumerate(self._settings.cameras.items()):
-            self._units[name] = wiring.make_unit(
-                number, name, camera, self._settings, self._store, self._metrics, self._clock, loop
-            )
+        for name in self._settings.cameras:
+            self._units[name] = self._make_unit(name)
+
+    def _make_unit(self, name: str) -> CameraUnit:
+        number = list(self._settings.cameras).index(name)
+        unit = wiring.make_unit(
+            number,
+            name,
+            self._settings.cameras[name],
+            self._settings,
+            self._store,
+            self._metrics,
+            self._clock,
+            asyncio.get_running_loop(),
+        )
+        unit.recorder.host_time = self._host_clock.time
+        return unit
 
     async def _listen(self, doors: AsyncExitStack) -> None:
-        answers = Answers(self._units, self._failed, self._metrics.cameras, self._store.shelves.all)
+        answers = Answers(
+            self._units, self._failed, self._metrics.cameras, self._store.shelves.all, self._host_clock.standing
+        )
         await doors.enter_async_context(await serve(api.build(answers), unix=self._settings.data_dir / SOCKET_NAME))
         if self._settings.metrics.address is not None:
             page = await serve(metrics_page.build(self._metrics), tcp=self._settings.metrics.address)
@@ -189,17 +206,7 @@ class Daemon:
         old = self._units[name]
         await old.recorder.close("stream-broken", _SEAL_S)
         await asyncio.sleep(_RESTART_S)
-        number = list(self._units).index(name)
-        self._units[name] = wiring.make_unit(
-            number,
-            name,
-            self._settings.cameras[name],
-            self._settings,
-            self._store,
-            self._metrics,
-            self._clock,
-            asyncio.get_running_loop(),
-        )
+        self._units[name] = self._make_unit(name)
 
     async def _seal(self) -> bool:
         """Seals every camera's segment and waits for the rows."""
@@ -244,6 +251,7 @@ class Daemon:
 
     def _look(self) -> None:
         self._notice_step()
+        self._host_clock.look()
         for unit in list(self._units.values()):
             unit.tick()
         self._look_at_volumes()

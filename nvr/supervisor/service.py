@@ -1,11 +1,12 @@
 """What the daemon answers when it is asked how it is (web.service.Service): from memory, at once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from nvr import __version__
 from nvr.metrics import CameraCounts
+from nvr.record.camera_facts import CameraFacts, printable
 from nvr.record.recorder import OpenSegment
 from nvr.record.shelf import Shelf
 from nvr.store.names import PART, segment_path
@@ -22,18 +23,21 @@ class Answers:
         failed: Mapping[str, str],
         counts: Mapping[str, CameraCounts],
         shelves: tuple[Shelf, ...],
+        host_clock: Callable[[], dict[str, Any]],
     ) -> None:
         self._units = units
         self._failed = failed
         self._counts = counts
         self._shelves = shelves
+        self._host_clock = host_clock
 
     def status(self) -> dict[str, Any]:
-        """As contract: version, cameras, volumes."""
+        """As contract: version, cameras, volumes; and whether this machine's clock may be believed."""
         return {
             "version": __version__,
             "cameras": [self._camera(name, unit) for name, unit in self._units.items()],
             "volumes": [self._volume(shelf) for shelf in self._shelves],
+            "host_clock": self._host_clock(),
         }
 
     def live(self) -> dict[str, Any]:
@@ -58,6 +62,7 @@ class Answers:
             "alarm_link": None,
             **_looks(now),
             "model": now.model,
+            **_facts(unit.recorder.facts),
         }
 
     def _volume(self, shelf: Shelf) -> dict[str, Any]:
@@ -90,6 +95,17 @@ def _segment(segment: OpenSegment) -> dict[str, Any]:
         "end_us": segment.end_us,
         "frames": segment.frames,
         "epoch": identity.epoch,
+    }
+
+
+def _facts(facts: CameraFacts) -> dict[str, Any]:
+    """What the camera says of itself beside its pictures."""
+    offset_us, drift_ppb, said = facts.clock.offset_us, facts.clock.drift_ppb, facts.said
+    return {
+        "camera_id": printable(said.camera_id) if said is not None else None,
+        "fan_failed": said.fan_failed if said is not None else None,
+        "clock_offset_seconds": None if offset_us is None else offset_us / US,
+        "clock_drift_ppm": None if drift_ppb is None else drift_ppb / 1000,
     }
 
 
