@@ -1,5 +1,6 @@
 """The JSON API of the daemon: one table of routes, one mapping of errors, deny by default."""
 
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nvr.store.errors import DiskFull, IndexDamaged, StoreBusy, VolumeMissing
-from nvr.web.api import status
-from nvr.web.service import Service
+from nvr.web.api import status, trigger
+from nvr.web.body import BadBody, Body, read
+from nvr.web.service import NotPossible, NotThere, Service
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,8 @@ class Permission(StrEnum):
 EVERYTHING: Final = frozenset(Permission)
 """For the Unix socket: whoever its mode and owner let in may do all."""
 
-Handler = Callable[[Service], Any]
+Handler = Callable[..., Any]
+"""Called with the service and, where its path takes one, the body; what it answers may be awaited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,19 @@ class Path:
     path: str
     permission: Permission
     handler: Handler
+    body: type[Body] | None = None
+    """What a request must bring as JSON; None where no body is looked at."""
 
 
 ROUTES: Final = (
     Path("GET", "/api/v1/status", Permission.VIEW, status.status),
     Path("GET", "/api/v1/live", Permission.VIEW, status.live),
+    Path("POST", "/api/v1/trigger", Permission.OPERATE, trigger.trigger, body=trigger.Trigger),
 )
 
 _STATUS_OF: Final[Mapping[type[Exception], int]] = {
+    NotThere: 404,
+    NotPossible: 409,
     VolumeMissing: 503,
     IndexDamaged: 503,
     StoreBusy: 503,
@@ -74,7 +82,11 @@ def _endpoint(path: Path, service: Service, allowed: frozenset[Permission]) -> C
         if path.permission not in allowed:
             return error_answer(403, f"this needs the permission '{path.permission}'")
         try:
-            return JSONResponse(path.handler(service))
+            asked = () if path.body is None else (await read(request, path.body),)
+            said = path.handler(service, *asked)
+            return JSONResponse(await said if inspect.isawaitable(said) else said)
+        except BadBody as error:
+            return error_answer(error.code, str(error))
         except Exception as error:  # noqa: BLE001 - the one place where errors become answers
             return _failure(error, request)
 

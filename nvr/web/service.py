@@ -3,6 +3,14 @@
 from typing import Any, Protocol
 
 
+class NotThere(LookupError):
+    """There is no such camera, clip, or whatever was named. `str()` is one sentence that says which there are."""
+
+
+class NotPossible(Exception):
+    """What was asked for cannot be done as things are. `str()` is one sentence that says why."""
+
+
 class Service(Protocol):
     """The daemon as its API sees it. Every answer is plain values that JSON can hold, times as contract strings.
 
@@ -19,4 +27,8 @@ class Service(Protocol):
         By start; the last one is being written where the camera is recorded now. `path` is absolute, as the file is
         called now (`.part`). A camera without any may be left out.
         """
+        ...
+
+    def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
+        """`{camera, clip}`: raises a manual alarm; `clip` is the id of its clip. Raises NotThere, NotPossible."""
         ...

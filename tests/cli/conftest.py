@@ -65,6 +65,7 @@ class Daemon:
     status_is: dict[str, Any] = field(default_factory=lambda: {"version": "1", "cameras": [], "volumes": []})
     live_is: dict[str, Any] = field(default_factory=dict)
     trouble: Exception | None = None
+    triggered: list[tuple[str, str | None]] = field(default_factory=list)
 
     def status(self) -> dict[str, Any]:
         if self.trouble is not None:
@@ -73,6 +74,12 @@ class Daemon:
 
     def live(self) -> dict[str, Any]:
         return self.live_is
+
+    def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
+        if self.trouble is not None:
+            raise self.trouble
+        self.triggered.append((camera, note))
+        return {"camera": camera, "clip": 40 + len(self.triggered)}
 
 
 class Site:

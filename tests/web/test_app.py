@@ -14,6 +14,7 @@ from nvr.web import metrics as metrics_app
 from nvr.web.app import EVERYTHING, ROUTES, Permission, build
 from nvr.web.app import Path as ApiPath
 from nvr.web.listening import serve
+from nvr.web.service import NotPossible, NotThere
 
 
 class Answers:
@@ -25,6 +26,13 @@ class Answers:
     def live(self) -> dict[str, Any]:
         return {"gate": [{"path": "/a/b.mp4.part", "run": 1}]}
 
+    def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
+        if camera == "gone":
+            raise NotThere("there is no camera 'gone'; there are: gate, shed")
+        if camera == "shed":
+            raise NotPossible("the camera 'shed' is off")
+        return {"camera": camera, "clip": 7, "note": note}
+
 
 class Fails(Answers):
     def __init__(self, error: Exception) -> None:
@@ -34,13 +42,17 @@ class Fails(Answers):
         raise self.error
 
 
-def asked(app: Any, path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+def asked(
+    app: Any, path: str, method: str = "GET", body: bytes | None = None, kind: str = "application/json"
+) -> tuple[int, dict[str, str], bytes]:
     """Ask over a real socket; status, headers, body."""
+    brought = "" if body is None else f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
 
     async def main() -> bytes:
         async with await serve(app, tcp=("127.0.0.1", 0)) as serving:
             reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
-            writer.write(f"{method} {path} HTTP/1.1\r\nHost: nvr\r\nConnection: close\r\n\r\n".encode())
+            writer.write(f"{method} {path} HTTP/1.1\r\nHost: nvr\r\nConnection: close\r\n{brought}\r\n".encode())
+            writer.write(body or b"")
             said = await asyncio.wait_for(reader.read(), 10)
             writer.close()
             return said
@@ -113,6 +125,117 @@ def test_a_route_of_another_method_is_served_under_that_method_alone() -> None:
     app = build(Answers(), routes=(ApiPath("POST", "/api/v1/reload", Permission.ADMIN, extra),))
     assert asked(app, "/api/v1/reload", "POST")[0] == 200
     assert asked(app, "/api/v1/reload", "GET")[0] == 405
+
+
+def posted(body: bytes, kind: str = "application/json") -> tuple[int, Any]:
+    code, _, said = asked(build(Answers()), "/api/v1/trigger", "POST", body, kind)
+    return code, json.loads(said)
+
+
+def test_an_alarm_is_raised_by_hand_with_and_without_a_note() -> None:
+    assert posted(b'{"camera": "gate"}') == (200, {"camera": "gate", "clip": 7, "note": None})
+    note = "Lärm am Tor"
+    body = json.dumps({"camera": "gate", "note": note}, ensure_ascii=False).encode()
+    assert posted(body, "application/json; charset=utf-8") == (200, {"camera": "gate", "clip": 7, "note": note})
+
+
+@pytest.mark.parametrize(
+    ("camera", "code", "sentence"),
+    [
+        ("gone", 404, "there is no camera 'gone'; there are: gate, shed"),
+        ("shed", 409, "the camera 'shed' is off"),
+    ],
+)
+def test_what_is_not_there_or_not_possible_is_told_in_its_own_words(camera: str, code: int, sentence: str) -> None:
+    assert posted(json.dumps({"camera": camera}).encode()) == (code, {"error": sentence})
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "the body is wrong: invalid JSON"),
+        (b"{", "the body is wrong: invalid JSON"),
+        (b"\xff\xfe", "the body is wrong: invalid JSON"),
+        (b"[" * 60_000, "the body is wrong: invalid JSON"),
+        (b"[]", "the body is wrong: input should be an object"),
+        (b"{}", "'camera' is wrong: field required"),
+        (b'{"camera": 5}', "'camera' is wrong: input should be a valid string"),
+        (b'{"camera": ""}', "'camera' is wrong: string should have at least 1 character"),
+        (b'{"camera": "' + b"a" * 33 + b'"}', "'camera' is wrong: string should have at most 32 characters"),
+        (b'{"camera": "gate", "not\\ne": "x"}', r"'not\ne' is wrong: extra inputs are not permitted"),
+        (b'{"camera": "gate", "note": "a\\nb"}', "'note' is wrong: must be one line without control characters"),
+        (
+            b'{"camera": "gate", "note": "' + b"x" * 501 + b'"}',
+            "'note' is wrong: string should have at most 500 characters",
+        ),
+    ],
+)
+def test_a_body_of_another_form_is_told_in_one_sentence(body: bytes, sentence: str) -> None:
+    code, said = posted(body)
+    assert code == 422
+    assert said["error"].startswith(sentence)
+    assert "\n" not in said["error"]
+
+
+def test_a_body_must_say_that_it_is_json() -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        code, said = posted(b'{"camera": "gate"}', kind)
+        assert (code, said["error"]) == (415, "the body must be JSON, and say so: Content-Type: application/json")
+
+
+def test_a_body_that_is_too_long_is_refused_before_it_is_understood() -> None:
+    code, said = posted(b'{"camera": "gate"' + b" " * (64 << 10) + b"}")
+    assert (code, said) == (413, {"error": "the body is longer than 64 KiB"})
+    code, _ = posted(b'{"camera": "gate"' + b" " * ((64 << 10) - 18) + b"}")
+    assert code == 200
+
+
+def test_a_body_without_an_end_is_refused_as_well() -> None:
+    async def main() -> bytes:
+        async with await serve(build(Answers()), tcp=("127.0.0.1", 0)) as serving:
+            reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
+            writer.write(b"POST /api/v1/trigger HTTP/1.1\r\nHost: nvr\r\nContent-Type: application/json\r\n")
+            writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
+            for _ in range(5):
+                writer.write(b"4000\r\n" + b" " * 0x4000 + b"\r\n")
+            said = await asyncio.wait_for(reader.readuntil(b"KiB"), 10)
+            writer.transport.abort()
+            return said
+
+    assert asyncio.run(main()).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_breaks_off_is_no_bug_and_raises_no_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[str] = []
+
+    class Hears(Answers):
+        def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
+            heard.append(camera)
+            return {}
+
+    async def main() -> None:
+        async with await serve(build(Hears()), tcp=("127.0.0.1", 0)) as serving:
+            _, writer = await asyncio.open_connection("127.0.0.1", serving.port)
+            writer.write(b"POST /api/v1/trigger HTTP/1.1\r\nHost: nvr\r\nContent-Type: application/json\r\n")
+            writer.write(b'Content-Length: 100\r\n\r\n{"camera": "gate"}')
+            await writer.drain()
+            await asyncio.sleep(0.1)
+            writer.close()
+            await asyncio.sleep(0.1)
+
+    asyncio.run(main())
+    assert heard == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_handler_may_take_its_time_without_holding_up_the_loop() -> None:
+    async def later(_service: Any) -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return {"did": "it"}
+
+    app = build(Answers(), routes=(ApiPath("POST", "/api/v1/slow", Permission.ADMIN, later),))
+    code, _, said = asked(app, "/api/v1/slow", "POST")
+    assert (code, json.loads(said)) == (200, {"did": "it"})
 
 
 def test_metrics_are_at_their_path_and_nowhere_else() -> None:
