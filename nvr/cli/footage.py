@@ -1,6 +1,7 @@
 """`nvr footage`: what was recorded, what was not and why, and one file of it to hand over."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from nvr.cli.errors import WrongUseError
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json_list, print_table, size_text
 from nvr.cli.times import duration_text, iso_utc, local_text
 from nvr.clock import HostClock
+from nvr.store.corrected import Corrected
 from nvr.store.ledger import Covered, coverage
 from nvr.store.reader import Reader, open_reader
 from nvr.store.rows import Camera, Recorded, Segment, SegmentState
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 commands = typer.Typer(help="What was recorded, what was not and why.", no_args_is_help=True)
 
 CameraOption = Annotated[str, typer.Option("--camera", metavar="C", help="The camera's name.")]
+CorrectedOption = Annotated[
+    bool, typer.Option("--corrected", help="Ask and answer in times as they would be had this machine's clock been right.")
+]
 
 
 @commands.command(name="list")
@@ -32,20 +37,24 @@ def list_(
     camera: CameraOption,
     begin: FromOption = None,
     end: ToOption = None,
+    corrected: CorrectedOption = False,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The files of a camera.
 
-    All of them, or those that touch the time asked for; not the one being written.
+    All of them, or those that touch the time asked for; not the one being written. What was recorded before this
+    machine's clock was synchronised is marked; --corrected moves it to where it belongs, names stay.
     """
     settings = config.load(config.find(config_file))
     start_us, end_us = asked(begin, end, until_us=LAST_US)
     reader = open_reader(settings.data_dir)
     known_camera(reader, settings, camera)
-    found = segments(reader, camera, start_us, end_us)
+    within = Corrected(reader, camera)
+    found = within.segments(start_us, end_us) if corrected else segments(reader, camera, start_us, end_us)
     if as_json:
-        print_json_list(_segment_facts(segment, settings) for segment in found)
+        facts = _corrected_facts if corrected else _segment_facts
+        print_json_list(facts(segment, settings) for segment in found)
     elif not print_table(("start", "lasts", "pictures", "size", "", "file"), _segment_rows(found, settings)):
         note("nothing recorded there")
 
@@ -55,13 +64,15 @@ def coverage_(
     camera: CameraOption,
     begin: FromOption = None,
     end: ToOption = None,
+    corrected: CorrectedOption = False,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """What became of every moment of a camera's time.
 
     Recorded, off with a reason, or a gap with a reason, without a hole. Without --from it begins where the camera was
-    first configured, without --to it ends now.
+    first configured, without --to it ends now. What was recorded before this machine's clock was synchronised stands
+    at the times of its files; --corrected moves it to where it belongs.
     """
     settings = config.load(config.find(config_file))
     now_us = HostClock().utc_us()
@@ -71,7 +82,7 @@ def coverage_(
     known = known_camera(reader, settings, camera)
     if begin is None:
         start_us = UtcMicros(known.configured_at_us)
-    spans = _covered(reader, known, start_us, min(end_us, now_us), live)
+    spans = _covered(reader, known, start_us, min(end_us, now_us), live, corrected=corrected)
     if as_json:
         print_json_list(_span_facts(span) for span in spans)
     else:
@@ -122,10 +133,22 @@ commands.command(name="moves")(where.moves_)
 
 
 def _covered(
-    reader: Reader, camera: Camera, start_us: int, end_us: int, live: list[LiveSegment] | None
+    reader: Reader,
+    camera: Camera,
+    start_us: int,
+    end_us: int,
+    live: list[LiveSegment] | None,
+    *,
+    corrected: bool,
 ) -> list[Covered]:
-    recorded = reader.recorded_between(camera.slug, start_us, end_us)
-    spans = reader.spans_between(camera.slug, start_us, end_us)
+    if corrected:
+        within = Corrected(reader, camera.slug)
+        recorded = within.recorded_between(start_us, end_us)
+        spans = within.spans_between(start_us, end_us)
+        live = _moved(live, within.corrections(start_us, end_us)) if live else live
+    else:
+        recorded = reader.recorded_between(camera.slug, start_us, end_us)
+        spans = reader.spans_between(camera.slug, start_us, end_us)
     newest: Recorded | None = None
     if live:
         *cut, last = sorted(live, key=lambda part: (part.epoch, part.end_us))
@@ -134,6 +157,15 @@ def _covered(
         newest = Recorded(last.start_us, max(last.end_us, end_us), last.epoch)
     rest = "unknown" if live is not None else _why_no_daemon(reader, camera)
     return coverage(recorded, spans, newest, camera.configured_at_us, start_us, end_us, rest=rest)
+
+
+def _moved(live: list[LiveSegment], corrections: dict[int, int]) -> list[LiveSegment]:
+    """What is not in the index yet, each by as much as its run was wrong."""
+    by_us = [corrections.get(part.run, 0) for part in live]
+    return [
+        replace(part, start_us=part.start_us + us, end_us=part.end_us + us)
+        for part, us in zip(live, by_us, strict=True)
+    ]
 
 
 def _why_no_daemon(reader: Reader, camera: Camera) -> str:
@@ -159,12 +191,22 @@ def _segment_facts(segment: Segment, settings: config.Config) -> dict[str, Any]:
     }
 
 
+def _corrected_facts(segment: Segment, settings: config.Config) -> dict[str, Any]:
+    return {
+        **_segment_facts(segment, settings),
+        "clock_synchronised": segment.host_synchronised,
+        "correction_seconds": segment.correction_us / US,
+    }
+
+
 def _segment_rows(found: Iterator[Segment], settings: config.Config) -> Iterator[tuple[str, ...]]:
     for segment in found:
         row = segment.row
         remarks = ["recovered"] if row.recovered else []
         if row.state is not SegmentState.OK:
             remarks.append(row.state.value)
+        if not segment.host_synchronised:
+            remarks.append(f"clock {segment.correction_us / US:+.3f} s" if segment.correction_us else "clock?")
         yield (
             local_text(row.start_us),
             duration_text((row.end_us - row.start_us) / US),

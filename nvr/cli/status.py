@@ -15,8 +15,12 @@ from nvr.cli.printing import ConfigOption, JsonOption, note, print_json, print_t
 from nvr.cli.times import iso_utc, local_text, read_iso_utc
 from nvr.store.errors import IndexDamaged, SchemaTooNew, SchemaTooOld
 from nvr.store.reader import Reader, open_reader
+from nvr.store.rows import Camera, CameraClockRow
+from nvr.supervisor import host_clock
+from nvr.units import US
 
 _FINE = frozenset({"recording", "buffering", "off"})
+_FAR_S = 2.0  # what it writes into its own pictures is wrong then to anyone's eye
 
 
 def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -47,13 +51,19 @@ def _all_well(told: dict[str, Any]) -> bool:
 def _from_the_index(settings: config.Config) -> dict[str, Any]:
     """The same answer as the daemon's, as far as configuration, index and disks give it."""
     reader = _readable(settings.data_dir)
-    known = {camera.slug for camera in reader.cameras()} if reader else set()
-    names = [*settings.cameras, *sorted(known - set(settings.cameras))]
+    known = {camera.slug: camera for camera in reader.cameras()} if reader else {}
+    clocks = reader.newest_camera_clocks() if reader else {}
+    names = [*settings.cameras, *sorted(known.keys() - settings.cameras.keys())]
     footage = _footage(reader, known) if reader else {}
     return {
         "version": __version__,
-        "cameras": [_still_camera(name, settings, reader if name in known else None) for name in names],
+        "cameras": [
+            _still_camera(name, settings, reader if name in known else None)
+            | _last_said(known.get(name), clocks.get(name))
+            for name in names
+        ],
         "volumes": [_still_volume(volume, footage.get(volume.name)) for volume in settings.volumes],
+        "host_clock": host_clock.standing(host_clock.read()),
     }
 
 
@@ -106,6 +116,18 @@ def _still_camera(name: str, settings: config.Config, reader: Reader | None) -> 
     }
 
 
+def _last_said(camera: Camera | None, clock: CameraClockRow | None) -> dict[str, Any]:
+    """What a camera said of itself when it was heard last."""
+    drift_ppb = clock.drift_ppb if clock is not None else None
+    return {
+        "model": camera.model if camera is not None else None,
+        "camera_id": camera.ident if camera is not None else None,
+        "fan_failed": camera.fan_failed if camera is not None else None,
+        "clock_offset_seconds": clock.offset_us / US if clock is not None else None,
+        "clock_drift_ppm": drift_ppb / 1000 if drift_ppb is not None else None,
+    }
+
+
 def _still_volume(volume: config.Volume, footage: _Footage | None) -> dict[str, Any]:
     size_bytes: int | None = None
     free_bytes: int | None = None
@@ -131,6 +153,19 @@ def _tell(told: dict[str, Any]) -> None:
         typer.echo("no camera is configured")
     typer.echo()
     print_table(("volume", "path", "footage", "free", "size", "goes back to", "why"), _volume_rows(told["volumes"]))
+    for remark in _remarks(told):
+        note(remark)
+
+
+def _remarks(told: dict[str, Any]) -> Iterator[str]:
+    """What is not right although everything is recorded."""
+    if told.get("host_clock", {}).get("synchronised") is False:
+        yield "this machine's clock is not synchronised: times may be wrong (nvr footage list --corrected, once it is)"
+    for camera in told["cameras"]:
+        if camera.get("fan_failed"):
+            yield f"the camera '{camera['camera']}' says its fan failed"
+        if abs(camera.get("clock_offset_seconds") or 0) >= _FAR_S:
+            yield f"the clock of the camera '{camera['camera']}' is {camera['clock_offset_seconds']:+.1f} seconds off"
 
 
 def _camera_rows(cameras: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:

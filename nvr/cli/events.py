@@ -1,0 +1,63 @@
+"""`nvr events`: what happened to cameras and to this machine that is no gap and no alarm."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
+
+import typer
+
+from nvr import config
+from nvr.cli.archive import LAST_US, known_camera
+from nvr.cli.asked import FromOption, ToOption, asked
+from nvr.cli.printing import ConfigOption, JsonOption, note, print_json_list, print_table
+from nvr.cli.times import iso_utc, local_text
+from nvr.store.reader import Reader, open_reader
+from nvr.store.rows import Event
+
+_PAGE: Final = 1000
+
+
+def events(
+    camera: Annotated[str | None, typer.Option("--camera", metavar="C", help="Of this camera only.")] = None,
+    begin: FromOption = None,
+    end: ToOption = None,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What happened to cameras and to this machine.
+
+    A camera that answers with another model or name than last time, a fan that failed, clocks that were set. Gaps are
+    in nvr footage coverage.
+    """
+    settings = config.load(config.find(config_file))
+    start_us, end_us = asked(begin, end, until_us=LAST_US)
+    reader = open_reader(settings.data_dir)
+    if camera is not None:
+        known_camera(reader, settings, camera)
+    found = _events(reader, start_us, end_us, camera)
+    if as_json:
+        print_json_list(_facts(event) for event in found)
+    elif not print_table(("at", "camera", "what", ""), _rows(found)):
+        note("nothing happened there")
+
+
+def _events(reader: Reader, start_us: int, end_us: int, camera: str | None) -> Iterator[Event]:
+    page = reader.events_between(start_us, end_us, camera=camera, limit=_PAGE)
+    while page:
+        yield from page
+        page = reader.events_between(start_us, end_us, camera=camera, after=page[-1].cursor, limit=_PAGE)
+
+
+def _facts(event: Event) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "at": iso_utc(event.at_us),
+        "camera": event.camera,
+        "kind": event.kind,
+        "text": event.text,
+        "facts": event.facts,
+    }
+
+
+def _rows(found: Iterator[Event]) -> Iterator[tuple[str, ...]]:
+    for event in found:
+        yield local_text(event.at_us), event.camera or "-", event.kind, event.text
