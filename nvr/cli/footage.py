@@ -28,7 +28,8 @@ commands = typer.Typer(help="What was recorded, what was not and why.", no_args_
 
 CameraOption = Annotated[str, typer.Option("--camera", metavar="C", help="The camera's name.")]
 CorrectedOption = Annotated[
-    bool, typer.Option("--corrected", help="Ask and answer in times as they would be had this machine's clock been right.")
+    bool,
+    typer.Option("--corrected", help="Ask and answer in times as they would be had this machine's clock been right."),
 ]
 
 
