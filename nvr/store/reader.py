@@ -358,7 +358,8 @@ class Reader:
         limit: int | None = None,
     ) -> list[Event]:
         """What happened in [start, end) to this camera (default: to any and to the host), by time, page by page."""
-        values = {
+        values: dict[str, Any] = {
+            "slug_is": camera,
             "start_is": start_us,
             "end_is": end_us,
             "after_us": after[0] if after else -(1 << 62),
@@ -367,7 +368,7 @@ class Reader:
         }
         question = _events if camera is None else _events_of_camera
         with self._asking() as connection:
-            rows = connection.execute(question, values if camera is None else {**values, "slug_is": camera})
+            rows = connection.execute(question, values)
             return [Event(*row[:5], json.loads(row.facts)) for row in rows]
 
     # ---- garbage
