@@ -664,7 +664,8 @@ _open_runs = select(_run).where(_run.c.ended_us.is_(None)).order_by(_run.c.id)
 _last_epochs = (select(func.max(_run.c.epoch)), select(func.max(_gap.c.epoch)))
 
 _clock, _event = tables.camera_clock, tables.event
-_latest = select(func.max(_clock.c.at_us)).where(_clock.c.camera_id == _camera_table.c.id).scalar_subquery()
+_any_clock = tables.camera_clock.alias("any_clock")
+_latest = select(func.max(_any_clock.c.at_us)).where(_any_clock.c.camera_id == _camera_table.c.id).scalar_subquery()
 _newest_camera_clocks = select(_camera_table.c.slug, _clock.c.at_us, _clock.c.offset_us, _clock.c.drift_ppb).join(
     _clock, (_clock.c.camera_id == _camera_table.c.id) & (_clock.c.at_us == _latest)
 )
