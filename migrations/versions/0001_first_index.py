@@ -1,4 +1,4 @@
-"""The first index: cameras, volumes, runs, segments, views and looks, gaps, garbage."""
+"""The first index: cameras, volumes, runs, segments, views and looks, gaps, garbage, alarms and clips."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -208,3 +208,74 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["volume_id"], ["volume.id"], name=op.f("fk_garbage_volume_id_volume")),
         sqlite_strict=True,
     )
+    op.create_table(
+        "alarm",
+        sa.Column("id", Int, nullable=False),
+        sa.Column("camera_id", Int, nullable=False),
+        sa.Column("rule", sa.Text, nullable=False),
+        sa.Column("trigger", sa.Text, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("at_us", Int, nullable=False),
+        sa.Column("note", sa.Text),
+        sa.Column(
+            "unconnected",
+            Int,
+            sa.CheckConstraint("unconnected IN (0, 1)", name=op.f("ck_alarm_unconnected")),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alarm")),
+        sa.UniqueConstraint("camera_id", "at_us", "rule", "source", name=op.f("uq_alarm_once")),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_alarm_camera_id_camera")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "clip",
+        sa.Column("id", Int, nullable=False),
+        sa.Column("camera_id", Int, nullable=False),
+        sa.Column("rule", sa.Text, nullable=False),
+        sa.Column("trigger", sa.Text, nullable=False),
+        sa.Column("alarm_at_us", Int, nullable=False),
+        sa.Column("start_us", Int),
+        sa.Column("until_us", Int),
+        sa.Column("end_us", Int),
+        sa.Column(
+            "state",
+            sa.Text,
+            sa.CheckConstraint("state IN ('open', 'closed')", name=op.f("ck_clip_state")),
+            nullable=False,
+        ),
+        sa.Column("close_reason", sa.Text),
+        sa.Column("locked", Int, sa.CheckConstraint("locked IN (0, 1)", name=op.f("ck_clip_locked")), nullable=False),
+        sa.Column("path", sa.Text),
+        sa.Column("volume_id", Int),
+        sa.Column("files", Int, nullable=False),
+        sa.Column("size_bytes", Int),
+        sa.Column("pre_shortfall_us", Int, nullable=False),
+        sa.Column("gap_us", Int),
+        sa.Column("continues", Int),
+        sa.Column("exported_at_us", Int),
+        sa.Column("epoch", Int, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clip")),
+        sa.CheckConstraint("end_us >= start_us", name=op.f("ck_clip_span")),
+        sa.CheckConstraint("(state = 'open') = (end_us IS NULL)", name=op.f("ck_clip_ended")),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_clip_camera_id_camera")),
+        sa.ForeignKeyConstraint(["volume_id"], ["volume.id"], name=op.f("fk_clip_volume_id_volume")),
+        sqlite_strict=True,
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_clip_camera_id_end_us"), "clip", ["camera_id", "end_us"])
+    op.create_index("ix_clip_open", "clip", ["camera_id"], sqlite_where=sa.text("end_us IS NULL"))
+    op.create_index("ix_clip_unexported", "clip", ["id"], sqlite_where=sa.text("exported_at_us IS NULL"))
+    op.create_table(
+        "clip_member",
+        sa.Column("clip_id", Int, nullable=False),
+        sa.Column("segment_id", Int, nullable=False),
+        sa.Column("first_tick", Int, nullable=False),
+        sa.Column("last_tick", Int, nullable=False),
+        sa.PrimaryKeyConstraint("clip_id", "segment_id", name=op.f("pk_clip_member")),
+        sa.ForeignKeyConstraint(["clip_id"], ["clip.id"], name=op.f("fk_clip_member_clip_id_clip")),
+        sa.ForeignKeyConstraint(["segment_id"], ["segment.id"], name=op.f("fk_clip_member_segment_id_segment")),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_clip_member_segment_id"), "clip_member", ["segment_id"])

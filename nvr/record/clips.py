@@ -10,10 +10,15 @@ A step of the host's clock does the same, since no clip can tell two times.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from nvr.store.rows import BeginClip, CloseClip, ExtendClip, OpenClip
+from nvr.store.rows import ClipStep as Step
 from nvr.units import US
+
+__all__ = ["NEVER_US", "BeginClip", "Call", "ClipDesk", "CloseClip", "ExtendClip", "OpenClip", "Step"]
 
 NEVER_US: Final = 1 << 62
 """Later than every moment."""
@@ -38,57 +43,6 @@ class Call:
     def from_us(self) -> int:
         """From where on footage is wanted."""
         return self.at_us - self.pre_us
-
-
-@dataclass(frozen=True, slots=True)
-class OpenClip:
-    """A clip begins; `clip` counts this desk's clips."""
-
-    clip: int
-    rule: str
-    trigger: str
-    alarm_at_us: int
-    start_us: int | None
-    """Its first I-VOP; None where nothing of it is kept yet, then BeginClip follows with the first I-VOP that is."""
-    pre_shortfall_us: int
-    """How much of the footage wanted before the alarm there is not; all of it while `start_us` is None."""
-    until_us: int | None
-    """Where it will end if nothing more happens; None while its state lasts."""
-    continues: int | None
-    """The clip that it goes on from."""
-
-
-@dataclass(frozen=True, slots=True)
-class BeginClip:
-    """A clip opened without footage has its first I-VOP."""
-
-    clip: int
-    start_us: int
-    pre_shortfall_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExtendClip:
-    """A clip ends later than said, or its state has ended and it is known now when."""
-
-    clip: int
-    until_us: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class CloseClip:
-    """A clip holds the footage of [start, end) and nothing more comes.
-
-    Reasons: `done`, `too-long`, `clock-step` (both: another goes on from it), `no-footage` (nothing of it was kept),
-    or what `cut` was told.
-    """
-
-    clip: int
-    end_us: int
-    reason: str
-
-
-Step = OpenClip | BeginClip | ExtendClip | CloseClip
 
 
 class _Group:
@@ -117,15 +71,16 @@ class _Clip:
 class ClipDesk:
     """One camera's open clips.
 
-    `remember_us`: for how long I-VOPs are remembered, at least as far back as footage may be wanted.
+    `remember_us`: for how long I-VOPs are remembered, at least as far back as footage may be wanted. `next_clip` gives
+    each clip its number, which no clip of any camera had before.
     """
 
-    def __init__(self, max_clip_us: int, remember_us: int, first_clip: int = 1) -> None:
+    def __init__(self, max_clip_us: int, remember_us: int, next_clip: Callable[[], int]) -> None:
         self.close_due_us = NEVER_US
         """`on_frame` is wanted for a kept frame at or after this; a comparison per frame, no call."""
         self._max_clip_us = max_clip_us
         self._remember_us = remember_us
-        self._next_clip = first_clip
+        self._next_clip = next_clip
         self._clips: dict[str, _Clip] = {}
         self._groups: deque[_Group] = deque(maxlen=_MOST_GROUPS)
 
@@ -243,8 +198,7 @@ class ClipDesk:
     # ---- clips
 
     def _file(self, call: Call, wanted_us: int) -> _Clip:
-        clip = self._clips[call.rule] = _Clip(self._next_clip, call, wanted_us)
-        self._next_clip += 1
+        clip = self._clips[call.rule] = _Clip(self._next_clip(), call, wanted_us)
         self._note_due()
         return clip
 

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -17,12 +18,27 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
-from nvr.store import tables
+from nvr.store import clips, tables
 from nvr.store.connections import translated, wal_path, writer_engine
 from nvr.store.errors import DiskFull, IndexDamaged
 from nvr.store.ledger import DropSpan, PutSpan, SpanChange
 from nvr.store.names import segment_path
-from nvr.store.rows import CameraClockRow, Garbage, Look, Run, SegmentRow, SegmentState, Span, SpanKind, View
+from nvr.store.rows import (
+    AlarmRow,
+    CameraClockRow,
+    ClipExport,
+    ClipStep,
+    CloseClip,
+    Condemned,
+    Garbage,
+    Look,
+    Run,
+    SegmentRow,
+    SegmentState,
+    Span,
+    SpanKind,
+    View,
+)
 from nvr.units import US
 
 __all__ = ["Index", "Run", "SegmentRow", "SegmentState"]
@@ -54,10 +70,13 @@ class Index:
         self._door = Lock()
         self._closed = False
         self._damage: IndexDamaged | None = None
+        self.clips_closed = 0
+        """How many clips were closed in this life: it tells whoever exports them when to look."""
         self._engine = writer_engine(path)
         with translated("opening it"):
             self._connection = self._engine.connect()
             self._last_run: int = self._connection.execute(select(func.max(tables.run.c.id))).scalar() or 0
+            self._last_clip = clips.last_clip(self._connection)
             self._connection.rollback()
         self._thread = Thread(target=self._write, name="index writer", daemon=True)
         self._thread.start()
@@ -147,7 +166,7 @@ class Index:
     def add_segment(self, row: SegmentRow, looks: Sequence[Look] = ()) -> "Future[int]":
         """Promises a file that is sealed and synced (or says it is damaged), and notes where the camera looked in it.
 
-        Answers the segment's id.
+        Clips whose window it touches have a part of it from now on. Answers the segment's id.
         """
 
         def run(connection: Connection) -> int:
@@ -156,6 +175,7 @@ class Index:
             connection.execute(_longer_segment, longest)
             if looks:
                 _add_looks(connection, row.camera_id, number, looks)
+            clips.hold_segment(connection, number)
             return number
 
         return self.do(run)
@@ -165,10 +185,11 @@ class Index:
         values = {"id_is": segment_id, "state": state.value}
         return self.do(lambda connection: _nothing(connection.execute(_mark_segment, values)))
 
-    def condemn(self, segment_ids: Sequence[int], since_us: int) -> "Future[list[Garbage]]":
+    def condemn(self, segment_ids: Sequence[int], since_us: int) -> "Future[Condemned]":
         """Takes promises back: rows become garbage rows in one transaction; only after that files may be unlinked.
 
-        Answers what is to be unlinked; a segment that has no row any more is passed over.
+        Answers what is to be unlinked, and which segments stay because a clip holds them (it is not exported yet, or
+        locked); a segment that has no row any more is passed over.
         """
         return self.do(lambda connection: _condemn(connection, segment_ids, since_us))
 
@@ -202,6 +223,57 @@ class Index:
         """Notes what happened; `facts` are plain values that JSON can hold. Answers the event's id."""
         values = _event_values(at_us, kind, text, facts or {}, camera_id)
         return self.do(lambda connection: int(connection.execute(_add_event, values).lastrowid))
+
+    # ---- alarms and clips
+
+    def next_clip(self) -> int:
+        """A number for a clip that begins now, which no clip of any camera ever had; at once."""
+        with self._door:
+            self._last_clip += 1
+            return self._last_clip
+
+    def add_alarm(self, row: AlarmRow, steps: Sequence[ClipStep] = ()) -> "Future[int]":
+        """Puts an alarm, and what it makes of its camera's clips, in one transaction. Answers the alarm's id.
+
+        Given again it changes nothing. Steps of one camera are to be given in their order.
+        """
+
+        def run(connection: Connection) -> int:
+            number = clips.add_alarm(connection, row)
+            clips.put_steps(connection, row.camera_id, steps)
+            return number
+
+        return self._counted(self.do(run), steps)
+
+    def put_clip_steps(self, camera_id: int, steps: Sequence[ClipStep]) -> "Future[None]":
+        """Puts what became of a camera's clips, in one transaction. Given again it changes nothing.
+
+        A clip's epoch is that of the camera's newest run, so `begin_run` comes before the steps of what is kept of it.
+        """
+        return self._counted(self.do(lambda connection: clips.put_steps(connection, camera_id, steps)), steps)
+
+    def lock_clip(self, clip_id: int, locked: bool) -> "Future[bool]":
+        """Locks a clip, so that neither its footage nor its file is ever deleted, or unlocks it.
+
+        False where there is no such clip.
+        """
+        return self.do(lambda connection: clips.set_lock(connection, clip_id, locked=locked))
+
+    def clip_exported(self, clip_id: int, export: ClipExport, at_us: int) -> "Future[None]":
+        """Promises a clip's own file, which is verified, synced and named: its segments are held no longer."""
+        values = {**asdict(export), "exported_at_us": at_us}
+        return self.do(lambda connection: clips.note_export(connection, clip_id, values))
+
+    def _counted(self, future: "Future[T]", steps: Sequence[ClipStep]) -> "Future[T]":
+        """Counts what was closed once it can be read."""
+        closed = sum(isinstance(step, CloseClip) for step in steps)
+        if closed:
+            future.add_done_callback(lambda _: self._count_closed(closed))
+        return future
+
+    def _count_closed(self, closed: int) -> None:
+        with self._door:
+            self.clips_closed += closed
 
     # ---- what was not recorded
 
@@ -462,20 +534,24 @@ def _drop_looks(connection: Connection, segment_id: int) -> None:
         connection.execute(_drop_view_if_unused, views)
 
 
-def _condemn(connection: Connection, segment_ids: Sequence[int], since_us: int) -> list[Garbage]:
-    condemned = []
+def _condemn(connection: Connection, segment_ids: Sequence[int], since_us: int) -> Condemned:
+    condemned, held = [], []
     for segment_id in segment_ids:
         found = connection.execute(_segment_file, {"id_is": segment_id}).one_or_none()
         if found is None:
+            continue
+        if clips.is_held(connection, segment_id):
+            held.append(segment_id)
             continue
         path = segment_path(found.folder, found.start_us, found.run, found.seq)
         values = {"volume_id": found.volume_id, "path": path, "since_us": since_us}
         connection.execute(_add_garbage, values)
         garbage_id = connection.execute(_garbage_id, {"volume_is": found.volume_id, "path_is": path}).scalar_one()
         _drop_looks(connection, segment_id)
+        clips.drop_members(connection, segment_id)
         connection.execute(_drop_segment, {"id_is": segment_id})
         condemned.append(Garbage(garbage_id, found.name, path, since_us))
-    return condemned
+    return Condemned(condemned, held)
 
 
 def _put_spans(connection: Connection, camera_id: int, changes: Sequence[SpanChange]) -> None:

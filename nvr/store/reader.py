@@ -33,9 +33,14 @@ from nvr.store.errors import IndexDamaged
 from nvr.store.lock import daemon_kept_out
 from nvr.store.names import parse_segment_name, segment_path
 from nvr.store.rows import (
+    Alarm,
+    AlarmRow,
     Box,
     Camera,
     CameraClockRow,
+    Clip,
+    ClipMember,
+    ClipState,
     Event,
     Garbage,
     Look,
@@ -298,6 +303,73 @@ class Reader:
             rows = connection.execute(_newest_spans, {"slug_is": camera, "most": limit})
             return [_span_of(row) for row in rows]
 
+    # ---- alarms and clips
+
+    def alarms_between(
+        self, camera: str | None, start_us: int, end_us: int, *, after: int = 0, limit: int | None = None
+    ) -> list[Alarm]:
+        """The camera's alarms (None: every camera's) in [start, end), as they came; `after` an id, at most `limit`."""
+        question = _alarms_between
+        values: dict[str, Any] = {"start_is": start_us, "end_is": end_us, "after_id": after}
+        values["most"] = -1 if limit is None else limit
+        if camera is not None:
+            question, values["slug_is"] = question.where(_camera_table.c.slug == bindparam("slug_is")), camera
+        with self._asking() as connection:
+            return [_alarm_of(row) for row in connection.execute(question, values)]
+
+    def clips_between(
+        self,
+        camera: str | None,
+        start_us: int,
+        end_us: int,
+        *,
+        rule: str | None = None,
+        after: int = 0,
+        limit: int | None = None,
+    ) -> list[Clip]:
+        """The camera's clips (None: every camera's) that touch [start, end), in the order of their ids.
+
+        One without footage counts at its alarm. `after` an id, at most `limit`.
+        """
+        question = _clips_between
+        values: dict[str, Any] = {"start_is": start_us, "end_is": end_us, "after_id": after}
+        values["most"] = -1 if limit is None else limit
+        if camera is not None:
+            question, values["slug_is"] = question.where(_camera_table.c.slug == bindparam("slug_is")), camera
+        if rule is not None:
+            question, values["rule_is"] = question.where(_clip.c.rule == bindparam("rule_is")), rule
+        with self._asking() as connection:
+            return [_clip_of(row) for row in connection.execute(question, values)]
+
+    def clip(self, clip_id: int) -> Clip | None:
+        """The clip of this number."""
+        with self._asking() as connection:
+            row = connection.execute(_clip_by_id, {"id_is": clip_id}).one_or_none()
+            return None if row is None else _clip_of(row)
+
+    def open_clips(self) -> list[Clip]:
+        """Clips to which footage is still added, or whose daemon died."""
+        with self._asking() as connection:
+            return [_clip_of(row) for row in connection.execute(_open_clips)]
+
+    def clips_to_export(self, *, after: int = 0, limit: int = 100) -> list[Clip]:
+        """Closed clips without a file of their own, by id; what they hold may not all be in the index yet."""
+        with self._asking() as connection:
+            values = {"after_id": after, "most": limit}
+            return [_clip_of(row) for row in connection.execute(_clips_to_export, values)]
+
+    def locked_clips(self, *, after: int = 0, limit: int = 100) -> list[Clip]:
+        """Clips that nothing deletes, by id."""
+        with self._asking() as connection:
+            values = {"after_id": after, "most": limit}
+            return [_clip_of(row) for row in connection.execute(_locked_clips, values)]
+
+    def members_of(self, clip_id: int) -> list[ClipMember]:
+        """The segments that a clip has a part of, in the order of time."""
+        with self._asking() as connection:
+            rows = connection.execute(_members_of, {"clip_is": clip_id})
+            return [ClipMember(_segment_of(row), row.member_first_tick, row.member_last_tick) for row in rows]
+
     # ---- runs
 
     def runs_between(self, camera: str, start_us: int, end_us: int) -> list[Run]:
@@ -505,6 +577,37 @@ def _run_of(row: Row[Any]) -> Run:
     )
 
 
+def _alarm_of(row: Row[Any]) -> Alarm:
+    entered = AlarmRow(row.camera_id, row.rule, row.trigger, row.source, row.at_us, row.note, bool(row.unconnected))
+    return Alarm(row.id, row.slug, entered)
+
+
+def _clip_of(row: Row[Any]) -> Clip:
+    return Clip(
+        id=row.id,
+        camera_id=row.camera_id,
+        camera=row.slug,
+        rule=row.rule,
+        trigger=row.trigger,
+        alarm_at_us=row.alarm_at_us,
+        start_us=row.start_us,
+        until_us=row.until_us,
+        end_us=row.end_us,
+        state=ClipState(row.state),
+        close_reason=row.close_reason,
+        locked=bool(row.locked),
+        volume=row.volume_name,
+        path=row.path,
+        files=row.files,
+        size_bytes=row.size_bytes,
+        pre_shortfall_us=row.pre_shortfall_us,
+        gap_us=row.gap_us,
+        continues=row.continues,
+        exported_at_us=row.exported_at_us,
+        epoch=row.epoch,
+    )
+
+
 # ---- statements, compiled once
 
 _camera_table, _volume, _run, _segment = tables.camera, tables.volume, tables.run, tables.segment
@@ -696,4 +799,49 @@ _garbage_rows = (
     .join(_volume, _volume.c.id == _garbage.c.volume_id)
     .order_by(_garbage.c.since_us, _garbage.c.id)
     .limit(bindparam("most"))
+)
+
+_alarm, _clip, _member = tables.alarm, tables.clip, tables.clip_member
+_alarms_between = (
+    select(_alarm, _camera_table.c.slug)
+    .join(_camera_table, _camera_table.c.id == _alarm.c.camera_id)
+    .where(
+        _alarm.c.at_us >= bindparam("start_is"),
+        _alarm.c.at_us < bindparam("end_is"),
+        _alarm.c.id > bindparam("after_id"),
+    )
+    .order_by(_alarm.c.id)
+    .limit(bindparam("most"))
+)
+_clips = (
+    select(_clip, _camera_table.c.slug, _volume.c.name.label("volume_name"))
+    .join(_camera_table, _camera_table.c.id == _clip.c.camera_id)
+    .outerjoin(_volume, _volume.c.id == _clip.c.volume_id)
+)
+_clip_begin = func.coalesce(_clip.c.start_us, _clip.c.alarm_at_us)
+_clips_between = (
+    _clips.where(
+        _clip.c.id > bindparam("after_id"),
+        _clip_begin < bindparam("end_is"),
+        or_(
+            _clip.c.end_us.is_(None),
+            _clip.c.end_us > bindparam("start_is"),
+            _clip_begin >= bindparam("start_is"),
+        ),
+    )
+    .order_by(_clip.c.id)
+    .limit(bindparam("most"))
+)
+_clip_by_id = _clips.where(_clip.c.id == bindparam("id_is"))
+_open_clips = _clips.where(_clip.c.end_us.is_(None)).order_by(_clip.c.id)
+_next_clips = _clips.where(_clip.c.id > bindparam("after_id")).order_by(_clip.c.id).limit(bindparam("most"))
+_clips_to_export = _next_clips.where(_clip.c.exported_at_us.is_(None), _clip.c.end_us.is_not(None))
+_locked_clips = _next_clips.where(_clip.c.locked == 1)
+_members_of = (
+    _segments.add_columns(
+        _member.c.first_tick.label("member_first_tick"), _member.c.last_tick.label("member_last_tick")
+    )
+    .join(_member, _member.c.segment_id == _segment.c.id)
+    .where(_member.c.clip_id == bindparam("clip_is"))
+    .order_by(_segment.c.start_us, _segment.c.id)
 )

@@ -233,3 +233,163 @@ class Garbage:
     path: str
     """Relative to the volume's path; a file of this name with `.part` behind it is condemned with it."""
     since_us: int
+
+
+# ---- alarms and clips
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRow:
+    """An alarm of a rule, as it is put into the index; given twice it is there once."""
+
+    camera_id: int
+    rule: str
+    trigger: str
+    """The word of `when` that set it off, or `manual`."""
+    source: str
+    """input-1, input-2, motion or manual."""
+    at_us: int
+    note: str | None = None
+    unconnected: bool = False
+    """It was found when the alarm link came back: the change happened while nobody listened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm as the index answers it."""
+
+    id: int
+    camera: str
+    """The camera's slug now."""
+    row: AlarmRow
+
+
+@dataclass(frozen=True, slots=True)
+class OpenClip:
+    """A clip begins; `clip` is its number, which no other clip of any camera has."""
+
+    clip: int
+    rule: str
+    trigger: str
+    alarm_at_us: int
+    start_us: int | None
+    """Its first I-VOP; None where nothing of it is kept yet, then BeginClip follows with the first I-VOP that is."""
+    pre_shortfall_us: int
+    """How much of the footage wanted before the alarm there is not; all of it while `start_us` is None."""
+    until_us: int | None
+    """Where it will end if nothing more happens; None while its state lasts."""
+    continues: int | None
+    """The clip that it goes on from."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeginClip:
+    """A clip opened without footage has its first I-VOP."""
+
+    clip: int
+    start_us: int
+    pre_shortfall_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendClip:
+    """A clip ends later than said, or its state has ended and it is known now when."""
+
+    clip: int
+    until_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseClip:
+    """A clip holds the footage of [start, end) and nothing more comes.
+
+    Reasons: `done`, `too-long`, `clock-step` (both: another goes on from it), `no-footage` (nothing of it was kept),
+    `service-crashed`, or what whoever cut it was told.
+    """
+
+    clip: int
+    end_us: int
+    reason: str
+
+
+ClipStep = OpenClip | BeginClip | ExtendClip | CloseClip
+
+
+class ClipState(StrEnum):
+    """Whether footage is still added to a clip."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The footage around an alarm, as the index answers it."""
+
+    id: int
+    camera_id: int
+    camera: str
+    """The camera's slug now."""
+    rule: str
+    trigger: str
+    alarm_at_us: int
+    start_us: int | None
+    """Its first I-VOP; None where nothing of it was kept (yet)."""
+    until_us: int | None
+    """Where an open one will end if nothing more happens; None while its state lasts."""
+    end_us: int | None
+    """None while it is open."""
+    state: ClipState
+    close_reason: str | None
+    locked: bool
+    """Neither its footage nor its file is deleted, however old they get."""
+    volume: str | None
+    """The name of the volume its file lies on; None before it is exported."""
+    path: str | None
+    """Its file, relative to the volume's path; None before it is exported."""
+    files: int
+    """How many files it is: where the picture's coding changed, others end in `-2`, `-3` ... behind the same name."""
+    size_bytes: int | None
+    """Of its files together; None before it is exported."""
+    pre_shortfall_us: int
+    """How much of the footage wanted before the alarm there is not."""
+    gap_us: int | None
+    """How much of [start, end) was not recorded; None before it is exported."""
+    continues: int | None
+    """The clip that it goes on from."""
+    exported_at_us: int | None
+    epoch: int
+    """As of its segments: counts backward steps of the host's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipMember:
+    """A segment that a clip has a part of, and holds."""
+
+    segment: Segment
+    first_tick: int
+    """Where the clip's part begins, in the file's own time from 0."""
+    last_tick: int
+    """The picture shown at this tick is the part's last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipExport:
+    """A clip's own file, or that there is none to come because nothing of it was recorded."""
+
+    volume_id: int | None
+    path: str | None
+    """Relative to the volume's path."""
+    files: int
+    size_bytes: int | None
+    gap_us: int
+    """How much of the clip was not recorded."""
+
+
+class Condemned(NamedTuple):
+    """What became of segments that are to go."""
+
+    garbage: list[Garbage]
+    """Files to unlink now."""
+    held: list[int]
+    """Ids of segments that stay, because a clip holds them."""

@@ -106,11 +106,11 @@ def test_an_index_that_is_ready_is_left_alone_and_alembic_is_not_loaded(index: P
 
 def test_a_pending_revision_runs_after_a_copy_and_keeps_every_row(index: Path, revisions: Path) -> None:
     filled(index)
-    revise(revisions, 'op.add_column("camera", sa.Column("note", sa.Text))')
+    revise(revisions, 'op.add_column("camera", sa.Column("remark", sa.Text))')
     copy = schema.prepare(index, migrations=revisions, version=SCHEMA_VERSION + 1)
     assert pragma(index, "user_version") == SCHEMA_VERSION + 1
     assert segments(index) == 100
-    assert any(name == "camera" and "note" in sql for _, name, sql in described(index))
+    assert any(name == "camera" and "remark" in sql for _, name, sql in described(index))
     assert copy is not None
     assert copy.parent == index.parent / schema.BACKUPS_NAME
     assert pragma(copy, "user_version") == SCHEMA_VERSION
@@ -135,10 +135,10 @@ def test_rebuilding_a_parent_table_does_not_empty_its_children(index: Path, revi
     ("body", "said"),
     [
         (
-            'op.add_column("camera", sa.Column("note", sa.Text))\nraise ValueError("the second half failed")',
+            'op.add_column("camera", sa.Column("remark", sa.Text))\nraise ValueError("the second half failed")',
             "second half",
         ),
-        ('op.add_column("camera", sa.Column("note", sa.Text))\nop.execute("SELECT nonsense")', "nonsense"),
+        ('op.add_column("camera", sa.Column("remark", sa.Text))\nop.execute("SELECT nonsense")', "nonsense"),
         ('op.execute("DELETE FROM run")', "100 rows would refer to nothing"),
     ],
 )
@@ -165,12 +165,12 @@ def test_a_disk_that_fills_up_during_an_upgrade_is_told_as_such(index: Path, rev
 
 def test_several_pending_revisions_are_one_step(index: Path, revisions: Path) -> None:
     filled(index)
-    revise(revisions, 'op.add_column("camera", sa.Column("note", sa.Text))', SCHEMA_VERSION + 1)
+    revise(revisions, 'op.add_column("camera", sa.Column("remark", sa.Text))', SCHEMA_VERSION + 1)
     revise(revisions, 'raise ValueError("the second one failed")', SCHEMA_VERSION + 2)
     with pytest.raises(IndexDamaged, match="the second one failed"):
         schema.prepare(index, migrations=revisions, version=SCHEMA_VERSION + 2)
     assert pragma(index, "user_version") == SCHEMA_VERSION
-    assert not any("note" in sql for _, _, sql in described(index))
+    assert not any("remark" in sql for _, _, sql in described(index))
 
 
 def test_an_index_of_a_newer_nvr_is_refused_and_untouched(index: Path) -> None:
@@ -196,7 +196,7 @@ def test_what_is_no_index_is_refused_and_untouched(index: Path) -> None:
 
 def test_a_damaged_index_is_not_upgraded(index: Path, revisions: Path) -> None:
     filled(index)
-    revise(revisions, 'op.add_column("camera", sa.Column("note", sa.Text))')
+    revise(revisions, 'op.add_column("camera", sa.Column("remark", sa.Text))')
     whole = bytearray(index.read_bytes())
     for page in range(5, len(whole) // 4096):
         whole[page * 4096 : page * 4096 + 512] = b"\xaa" * 512

@@ -1,7 +1,7 @@
 """Which footage is a clip."""
 
 import re
-from itertools import pairwise
+from itertools import count, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +37,7 @@ def told(story: str, max_clip: int = 600, desk: ClipDesk | None = None) -> str:
     `*door@13` one whose state lasts, `~door@13` a trigger too soon for an alarm, `-door@30` the end of its state;
     `>30:90` the clock goes from 30 to 90; `x30` nothing is wanted any more.
     """
-    desk = desk or ClipDesk(max_clip, 60)
+    desk = desk or ClipDesk(max_clip, 60, count(1).__next__)
     steps: list[Step] = []
     for word in story.split():
         kind, rule, at = word[0], *re.fullmatch(r"(?:(\w+)@)?(\d+)(?::\d+)?", word[1:]).groups()  # type: ignore[union-attr]
@@ -162,7 +162,7 @@ def test_where_footage_stops_it_ends_where_it_was_to_end() -> None:
 
 def test_a_frame_that_is_late_is_waited_for_but_not_for_long() -> None:
     late = 5_000_000
-    desk = ClipDesk(1 << 40, 1 << 40)
+    desk = ClipDesk(1 << 40, 1 << 40, count(1).__next__)
     assert told(f"K0 !door@13 T{33 + late - 1} T{33 + late}", desk=desk) == (
         "open 1 door at 0 until 33, close 1 at 33 done"
     )
@@ -253,14 +253,14 @@ def test_a_clip_still_without_footage_waits_over_a_step() -> None:
 
 
 def test_only_as_much_is_remembered_as_pre_rolls_need() -> None:
-    desk = ClipDesk(600, remember_us=20)
+    desk = ClipDesk(600, 20, count(1).__next__)
     told(" ".join(f"K{at}" for at in range(0, 100_000, 2)), desk=desk)
     assert len(desk._groups) <= 12
     assert told("!door@99999", desk=desk) == "open 1 door at 99988 until 100019"
 
 
 def test_i_vops_without_number_are_no_growth() -> None:
-    desk = ClipDesk(600, remember_us=1 << 40)
+    desk = ClipDesk(600, 1 << 40, count(1).__next__)
     told(" ".join(f"K{at}" for at in range(20_000)), desk=desk)
     assert len(desk._groups) == 8192
 
@@ -285,7 +285,7 @@ def test_every_alarm_lies_in_a_clip_with_its_pre_roll_and_its_post_roll(
     frames: list[tuple[int, bool]], alarms: list[int]
 ) -> None:
     stream = _stream(frames)
-    desk = ClipDesk(1000, 60)
+    desk = ClipDesk(1000, 60, count(1).__next__)
     steps: list[Step] = []
     waiting = list(alarms)
     for at, key in stream:
@@ -320,7 +320,7 @@ def test_linked_clips_follow_each_other_without_a_frame_missing_between_them(
     frames: list[tuple[int, bool]], max_clip: int, over: int
 ) -> None:
     stream = _stream(frames)
-    desk = ClipDesk(max_clip, 60)
+    desk = ClipDesk(max_clip, 60, count(1).__next__)
     steps: list[Step] = desk.on_key_frame(0) + desk.trigger(call("door", 0, lasts=True))
     is_over = False
     for at, key in stream[1:]:
@@ -352,7 +352,7 @@ _WORDS = st.one_of(
 def test_whatever_happens_every_clip_opens_once_closes_once_and_ends_after_it_begins(
     words: list[tuple[str, str, int]], max_clip: int
 ) -> None:
-    desk = ClipDesk(max_clip, 60)
+    desk = ClipDesk(max_clip, 60, count(1).__next__)
     steps: list[Step] = []
     now = 1000
     for kind, rule, wait in words:

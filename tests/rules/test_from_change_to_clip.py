@@ -1,6 +1,7 @@
 """Rules, gate, ring and clips together, as a recorder puts them to use: an alarm keeps what it promises."""
 
 from fractions import Fraction
+from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ class Keeper:
         self.book = RuleBook(rules, Rule("manual", (), pre_us=0))
         self.gate = Gate(RecordPlan.always(mode), fail_open=True)
         self.ring = GopRing(self.book.reach_us + US)
-        self.desk = ClipDesk(40 * US, self.book.reach_us + 10 * US)
+        self.desk = ClipDesk(40 * US, self.book.reach_us + 10 * US, count(1).__next__)
         self.kept: list[int] = []
         self.steps: list[Step] = []
         self.gate.alarm_link(True, 0)

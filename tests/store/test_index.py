@@ -216,14 +216,15 @@ def test_cameras_volumes_and_the_archive_are_made_known_once(house: House) -> No
 def test_letting_go_turns_rows_into_garbage_rows_in_one_step(house: House) -> None:
     house.begin_run(7, NOW)
     ids = [house.index.add_segment(row(house, 7, seq)).result() for seq in range(3)]
-    condemned = house.index.condemn([*ids[:2], 999], NOW).result()
+    condemned, kept = house.index.condemn([*ids[:2], 999], NOW).result()
+    assert kept == []
     assert [garbage.path for garbage in condemned] == [
         "gate/2026/11/23/20261123T140322.123Z-7-0.mp4",
         "gate/2026/11/23/20261123T140422.123Z-7-1.mp4",
     ]
     assert house.reader.garbage() == condemned
     assert [segment.id for segment in house.segments()] == ids[2:]
-    assert house.index.condemn(ids[:2], NOW).result() == []
+    assert house.index.condemn(ids[:2], NOW).result() == ([], [])
     house.index.forget([condemned[0].id]).result()
     assert house.reader.garbage() == condemned[1:]
     house.index.forget([]).result()
