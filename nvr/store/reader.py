@@ -769,8 +769,8 @@ _last_epochs = (select(func.max(_run.c.epoch)), select(func.max(_gap.c.epoch)))
 _clock, _event = tables.camera_clock, tables.event
 _any_clock = tables.camera_clock.alias("any_clock")
 _latest = select(func.max(_any_clock.c.at_us)).where(_any_clock.c.camera_id == _camera_table.c.id).scalar_subquery()
-_newest_camera_clocks = select(_camera_table.c.slug, _clock.c.at_us, _clock.c.offset_us, _clock.c.drift_ppb).join(
-    _clock, (_clock.c.camera_id == _camera_table.c.id) & (_clock.c.at_us == _latest)
+_newest_camera_clocks = select(_camera_table.c.slug, _clock.c.at_us, _clock.c.offset_us, _clock.c.drift_ppb).where(
+    _clock.c.camera_id == _camera_table.c.id, _clock.c.at_us == _latest
 )
 _camera_clocks_between = (
     select(_clock.c.at_us, _clock.c.offset_us, _clock.c.drift_ppb)
@@ -783,7 +783,7 @@ _camera_clocks_between = (
 )
 _events = (
     select(_event.c.id, _event.c.at_us, _camera_table.c.slug, _event.c.kind, _event.c.text, _event.c.facts)
-    .join(_camera_table, _camera_table.c.id == _event.c.camera_id, isouter=True)
+    .select_from(_event.join(_camera_table, _camera_table.c.id == _event.c.camera_id, isouter=True))
     .where(
         _event.c.at_us >= bindparam("start_is"),
         _event.c.at_us < bindparam("end_is"),
