@@ -119,6 +119,8 @@ class SegmentWriter:
         self._file: Mp4File | None = None
         self._held: Frame | None = None
         self._usual_ticks = 1
+        self._behind_key = True
+        """Nothing or an I-VOP comes before the picture held back."""
         self._positions = PositionTrack()
         self._ticks = array("q")
         """Where each frame begins, in the run's media time."""
@@ -201,7 +203,8 @@ class SegmentWriter:
     def _write(self, frames: Sequence[Frame]) -> None:
         """Muxes all frames but the last one, whose duration only the next one tells.
 
-        An I-VOP is not held back: it makes the muxer write the fragment before it, and is always followed by others.
+        An I-VOP behind a P-VOP is not held back: it makes the muxer write the fragment before it, and others follow.
+        In a stream of I-VOPs alone it may be the last of the file, as the first one always may.
         """
         file = self._file
         assert file is not None  # noqa: S101 - append began it
@@ -209,6 +212,7 @@ class SegmentWriter:
         held, captioned = self._held, self._ptz_track
         for frame in frames:
             if held is not None:
+                self._behind_key = held.key
                 self._usual_ticks = frame.ticks - held.ticks
                 add(held.data, held.ticks, self._usual_ticks, held.key)
                 if captioned and (held.key or held.position != self._shown):
@@ -220,11 +224,11 @@ class SegmentWriter:
             place(frame.position)
             begin(frame.ticks)
             held = frame
-        if held is not None and held.key and held is not self._held:
+        if held is not None and held.key and not self._behind_key and held is not self._held:
             add(held.data, held.ticks, self._usual_ticks, True)
             if captioned:
                 self._caption(file, held)
-            held = None
+            held, self._behind_key = None, True
         self._held = held
         self._frames += len(frames)
 

@@ -78,6 +78,21 @@ def test_the_last_frame_counts_for_the_interval_before_it_never_for_the_stall(ro
     assert sum(s.duration for s in boxes.samples(room.root / segment.path)) == GROUP * 3_000
 
 
+def test_the_last_frame_of_a_file_lasts_until_the_next_file_also_where_each_is_a_key_frame(
+    room: Room, units: list[Unit]
+) -> None:
+    keys = [unit for unit in units if unit.key][:6]
+    for number, frame in enumerate(frames_of(keys)):
+        # One a second, every other file has one of them alone, which the clock hands over before the next one comes.
+        room.take([replace(frame, ticks=number * 90_000, utc_us=NOW + number * US)])
+        room.recorder.tick()
+        room.recorder.tick()
+    room.recorder.lost("camera-unreachable")
+    room.settle()
+    for segment in room.segments():
+        assert [sample.duration for sample in boxes.samples(room.root / segment.path)] == [90_000] * segment.row.frames
+
+
 def test_frames_that_never_came_are_a_gap_inside_the_segment(room: Room, units: list[Unit]) -> None:
     frames = frames_of(units[:60]) + [
         replace(frame, ticks=frame.ticks + 60 * 3_000 + 3 * 90_000, utc_us=frame.utc_us + 3 * US)
