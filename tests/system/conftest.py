@@ -1,10 +1,15 @@
 """What the system's tests share: a world of cameras, and the figures they measured, told at the end."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from tests.system.world import World
+
+Stories = dict[str, "Future[Any]"]
 
 _figures: list[str] = []
 
@@ -21,6 +26,23 @@ def world() -> Iterator[World]:
 def figures() -> list[str]:
     """Sentences with measured numbers, printed when all tests are done."""
     return _figures
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stories(
+    world: World, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stories]:
+    """What the modules call their STORY, by the module's name: begun together, since most of a story is waiting.
+
+    A module's tests look at the end of its story, and at what it leaves, in their own time.
+    """
+    modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
+    told = {module.__name__: module.STORY for module in modules if hasattr(module, "STORY")}
+    with ExitStack() as ends, ThreadPoolExecutor(max(1, len(told))) as pool:
+        yield {
+            name: pool.submit(ends.enter_context, tell(world, tmp_path_factory.mktemp(name.rpartition("_")[2])))
+            for name, tell in told.items()
+        }
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,7 +10,9 @@ from fractions import Fraction
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import av
 
 from nvr.media import boxes, label
 from nvr.simulator.truth import SentVop
@@ -19,7 +21,7 @@ from tests.system.house import House
 
 US: Final = 1_000_000
 
-_ENTRIES: Final = "format=duration:stream=codec_name,width,height,nb_frames,duration"
+_ENTRIES: Final = "format=duration:stream=width,nb_frames"
 _PLAYERS: Final = 2
 _AT_ONCE: Final = 8
 _PLAYER_S: Final = 60
@@ -157,13 +159,30 @@ def unpromised(house: House) -> set[Path]:
     return there - promised
 
 
-def probe(paths: Sequence[Path]) -> dict[Path, dict[str, Any]]:
-    """What ffprobe says of each file: duration of the container, and codec, size and pictures of its video.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a player learns of a file before it plays it."""
 
-    Asserts that it has nothing to complain of.
-    """
+    seconds: float
+    pictures: int
+    width: int
 
-    def ask(path: Path) -> dict[str, Any]:
+
+def opened(paths: Iterable[Path]) -> dict[Path, Opened]:
+    """Opens each file with FFmpeg's libraries in this process."""
+    found = {}
+    for path in paths:
+        with av.open(path) as container:
+            stream = container.streams.video[0]
+            assert container.duration is not None, path
+            found[path] = Opened(container.duration / av.time_base, stream.frames, stream.width)
+    return found
+
+
+def probe(paths: Sequence[Path]) -> dict[Path, Opened]:
+    """The same from ffprobe as a process of its own. Asserts that it has nothing to complain of."""
+
+    def ask(path: Path) -> Opened:
         done = subprocess.run(
             ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", _ENTRIES, "-of", "json", str(path)],
             capture_output=True,
@@ -174,7 +193,7 @@ def probe(paths: Sequence[Path]) -> dict[Path, dict[str, Any]]:
         assert (done.returncode, done.stderr) == (0, ""), f"ffprobe {path}: {done.stderr}"
         said = json.loads(done.stdout)
         (stream,) = said["streams"]
-        return {**stream, "seconds": float(said["format"]["duration"])}
+        return Opened(float(said["format"]["duration"]), int(stream["nb_frames"]), stream["width"])
 
     with ThreadPoolExecutor(_PLAYERS) as pool:
         return dict(zip(paths, pool.map(ask, paths), strict=True))

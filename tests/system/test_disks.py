@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -158,10 +159,12 @@ def _coverage(house: House) -> dict[str, list[Span]]:
     return {name: house.coverage(name) for name in house.cameras}
 
 
+STORY: Final = troubled
+
+
 @pytest.fixture(scope="module")
-def life(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    with troubled(world, tmp_path_factory.mktemp("disks")) as done:
-        yield done
+def life(stories: dict[str, "Future[Life]"]) -> Life:
+    return stories[__name__].result()
 
 
 def _trouble(life: Life, volume: str) -> Trouble:

@@ -7,6 +7,7 @@ import re
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -135,8 +136,8 @@ class Life:
 
 
 @contextmanager
-def troubled(world: World, folder: Path, seconds: float) -> Iterator[Life]:
-    """A life with all these cameras; trouble lasts as long as its longest one, at least `seconds`."""
+def troubled(world: World, folder: Path) -> Iterator[Life]:
+    """A life with all these cameras, as long as the longest trouble."""
     names = [*WELL, *TROUBLES]
     with ExitStack() as alive:
         options = {name: CameraOptions(camera_id=name, encode=_ENCODE) for name in names}
@@ -161,7 +162,7 @@ def troubled(world: World, folder: Path, seconds: float) -> Iterator[Life]:
         for name, trouble in TROUBLES.items():
             for fault in trouble.faults:
                 world.do(cameras[name].fault, fault)
-        ends_s = begun_s + max(seconds, _LONGEST_S)
+        ends_s = begun_s + _LONGEST_S
         middle_s: float | None = begun_s + 5
         while (now_s := time.monotonic()) < ends_s:
             _note(life, daemon.states(), now_s - begun_s)
@@ -193,10 +194,12 @@ def _note(life: Life, states: dict[str, dict[str, Any]], at_s: float) -> None:
             life.healed_s.setdefault(name, at_s)
 
 
+STORY: Final = troubled
+
+
 @pytest.fixture(scope="module")
-def life(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    with troubled(world, tmp_path_factory.mktemp("troubles"), 0) as done:
-        yield done
+def life(stories: dict[str, "Future[Life]"]) -> Life:
+    return stories[__name__].result()
 
 
 def _gaps(life: Life, camera: str) -> list[Span]:
