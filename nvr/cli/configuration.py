@@ -6,7 +6,10 @@ from typing import Any
 import typer
 
 from nvr import config
-from nvr.cli.printing import ConfigOption, JsonOption, print_json, print_table, size_text
+from nvr.cli.in_words import doubts, record_text, rule_sentence, schedule_sentence
+from nvr.cli.printing import ConfigOption, JsonOption, note, print_json, print_table, size_text
+from nvr.clock import HostClock
+from nvr.units import US
 
 commands = typer.Typer(help="The configuration.", no_args_is_help=True)
 
@@ -51,6 +54,10 @@ def _facts(found: config.Config, path: Path) -> dict[str, Any]:
         "recording": {
             "segment_seconds": found.recording.segment_seconds,
             "sync_seconds": found.recording.sync_seconds,
+            "pre_seconds": found.recording.pre_seconds,
+            "post_seconds": found.recording.post_seconds,
+            "max_clip_seconds": found.recording.max_clip_seconds,
+            "export_clips": found.recording.export_clips,
         },
         "metrics": {"listen": found.metrics.listen},
         "cameras": [
@@ -60,18 +67,26 @@ def _facts(found: config.Config, path: Path) -> dict[str, Any]:
                 "http_port": camera.http_port,
                 "alarm_port": camera.alarm_port,
                 "user": camera.user,
-                "record": camera.record,
+                "record": camera.model_dump()["record"],
+                "fail_open": camera.fail_open,
+                "pre_seconds": found.manual_rule(name).pre_us / US,
+                "post_seconds": found.manual_rule(name).post_us / US,
                 "volume": camera.volume,
             }
             for name, camera in found.cameras.items()
         ],
+        "schedules": [{"schedule": name, **table.model_dump(by_alias=True)} for name, table in found.schedules.items()],
+        "rules": [table.model_dump() for table in found.rules],
+        "doubts": list(doubts(found)),
     }
 
 
 def _tell(found: config.Config, path: Path) -> None:
+    recording = found.recording
     typer.echo(f"{path} is right. It would run:")
     typer.echo(
-        f"files of {found.recording.segment_seconds:g} s, synced each {found.recording.sync_seconds:g} s; "
+        f"files of {recording.segment_seconds:g} s, synced each {recording.sync_seconds:g} s; "
+        f"clips of at most {recording.max_clip_seconds:g} s, {'each' if recording.export_clips else 'none'} a file; "
         f"index in {found.data_dir}; metrics {f'at {found.metrics.listen}' if found.metrics.listen else 'off'}\n"
     )
     print_table(
@@ -79,10 +94,26 @@ def _tell(found: config.Config, path: Path) -> None:
         ((volume.name, volume.path, size_text(volume.keep_free_bytes)) for volume in found.volumes),
     )
     typer.echo()
-    rows = [(name, _address(camera), camera.record, camera.volume or "any") for name, camera in found.cameras.items()]
+    rows = [
+        (name, _address(camera), record_text(camera.record), camera.volume or "any")
+        for name, camera in found.cameras.items()
+    ]
     print_table(("camera", "address", "record", "volume"), rows)
     if not rows:
         typer.echo("no camera: add a [camera.<name>] with its host")
+    _tell_of_alarms(found)
+
+
+def _tell_of_alarms(found: config.Config) -> None:
+    now_us = int(HostClock().utc_us())
+    sentences = [schedule_sentence(name, table, found, now_us) for name, table in found.schedules.items()]
+    sentences += [rule_sentence(table, found) for table in found.rules]
+    if sentences:
+        typer.echo()
+    for sentence in sentences:
+        typer.echo(sentence)
+    for doubt in doubts(found):
+        note(doubt)
 
 
 def _address(camera: config.Camera) -> str:

@@ -1,5 +1,6 @@
 """`nvr config check`: right or wrong, and what would run."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,101 @@ def test_what_would_run_is_printed(nvr: Nvr, site: Site) -> None:
     assert ["main", str(site.footage), "0", "B"] in lines
     assert ["gate", "127.0.0.1:80", "continuous", "any"] in lines
     assert ["door", "127.0.0.1:80", "off", "any"] in lines
+
+
+ALARMS = """
+[camera.yard]
+host = "127.0.0.1"
+record = { schedule = "!nights", inside = "continuous", outside = "alarm" }
+pre_seconds = 4
+[schedule.nights]
+timezone = "UTC"
+windows = ["mon-fri 18:00-06:00", "sat,sun 00:00-24:00"]
+except = ["2026-12-24..2026-12-26"]
+[[rule]]
+name = "door"
+cameras = ["gate", "door"]
+when = ["m1", "b1", "m1(10)b2"]
+schedule = "nights"
+debounce_seconds = 0.5
+min_interval_seconds = 60
+while_active = false
+post_seconds = 3
+do = ["output 1 make 1500", "preset 3"]
+[[rule]]
+name = "motion"
+when = ["v1"]
+"""
+
+
+UNUSED = '[schedule.weekend]\ntimezone = "UTC"\nwindows = ["sat,sun 00:00-24:00"]\n'
+
+
+def test_rules_and_schedules_are_printed_as_sentences(nvr: Nvr, site: Site) -> None:
+    site.config.write_text(site.config.read_text() + ALARMS)
+    said = nvr("config", "check")
+    assert said.code == 0
+    assert "clips of at most 600 s, each a file" in said.out
+    assert "yard    127.0.0.1:80  continuous outside 'nights', else alarm  any" in said.out
+    *_, schedule, door, motion = said.out.splitlines()
+    assert schedule.startswith(
+        "schedule 'nights' is mon-fri 18:00-06:00 and sat,sun 00:00-24:00 in UTC, except on 2026-12-24..2026-12-26; "
+    )
+    assert re.search(r" in UTC is (inside|outside) 'nights', until \w{3} ", schedule)
+    assert door == (
+        "rule 'door': m1, b1 or m1(10)b2 at gate and door during 'nights' keeps 10 s before the alarm to 3 s after it; "
+        "a change counts once it has lasted 0.5 s; at most one alarm in 60 s; "
+        "at the camera: output 1 make 1500 and preset 3"
+    )
+    assert motion == (
+        "rule 'motion': v1 at every camera keeps 4 to 10 s before the alarm to 20 s after it is over; "
+        "motion has ended 5 s after its last report"
+    )
+
+
+def test_what_is_probably_not_meant_is_said_beside_it(nvr: Nvr, site: Site) -> None:
+    text = site.config.read_text() + ALARMS.replace('schedule = "nights"', 'schedule = "days"')
+    text = text.replace('"v1"]\n', '"v1"]\ncameras = ["gate"]\n')
+    site.config.write_text(text + '[schedule.days]\ntimezone = "UTC"\nwindows = ["08:00-18:00"]\n' + UNUSED)
+    said = nvr("config", "check")
+    assert said.code == 0
+    assert said.err.splitlines() == [
+        "nvr: the rule 'door' cannot do anything at the camera 'gate': it has no user and password",
+        "nvr: the camera 'door' is off, so its rules do nothing",
+        "nvr: the camera 'yard' waits for alarms, but no rule is for it: only nvr trigger raises one there",
+        "nvr: the schedule 'weekend' is not used by any camera or rule",
+    ]
+    as_json = nvr("config", "check", "--json")
+    assert as_json.err == ""
+    assert [f"nvr: {doubt}" for doubt in as_json.json["doubts"]] == said.err.splitlines()
+
+
+def test_alarms_are_in_the_json_as_they_are_written(nvr: Nvr, site: Site) -> None:
+    site.config.write_text(site.config.read_text() + ALARMS)
+    told = nvr("config", "check", "--json").json
+    assert told["recording"] == {
+        "segment_seconds": 60,
+        "sync_seconds": 2,
+        "pre_seconds": 10,
+        "post_seconds": 20,
+        "max_clip_seconds": 600,
+        "export_clips": True,
+    }
+    yard = told["cameras"][-1]
+    assert yard["record"] == {"schedule": "!nights", "inside": "continuous", "outside": "alarm"}
+    assert (yard["pre_seconds"], yard["post_seconds"], yard["fail_open"]) == (4, 20, True)
+    assert [(rule["name"], rule["when"]) for rule in told["rules"]] == [
+        ("door", ["m1", "b1", "m1(10)b2"]),
+        ("motion", ["v1"]),
+    ]
+    assert told["schedules"] == [
+        {
+            "schedule": "nights",
+            "timezone": "UTC",
+            "windows": ["mon-fri 18:00-06:00", "sat,sun 00:00-24:00"],
+            "except": ["2026-12-24..2026-12-26"],
+        }
+    ]
 
 
 def test_json_has_the_same_facts_and_no_password(nvr: Nvr, site: Site) -> None:
