@@ -186,12 +186,15 @@ class AlarmLink:
         if self._down is None:
             now_us, mono_us = self._clock.utc_us(), self._clock.mono_us()
             self._down = _Down(now_us, mono_us, CameraBusy.reason, self.why, is_told=False)
-        async with asyncio.TaskGroup() as group:
-            while not self._is_stopped:
-                looked_us = self._clock.mono_us()
-                self._look(group, looked_us)
-                await self._nap(looked_us)
-            self._end()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while not self._is_stopped:
+                    looked_us = self._clock.mono_us()
+                    self._look(group, looked_us)
+                    await self._nap(looked_us)
+                self._end()
+        finally:
+            self._set_up(up=False)
 
     def stop(self) -> None:
         """Ends all links: `run` returns. Safe at any time."""
@@ -317,7 +320,10 @@ class AlarmLink:
         self._trouble.over("alarm link is back")
         opened_us = line.opened_mono_us or 0
         if down.since_mono_us is not None and opened_us <= down.since_mono_us:
-            return  # it stood already when the other one ended
+            # It stood already when the other one ended: no outage; but one before may have been about to be asked for.
+            self._unread.clear()
+            self._tell(self._inputs.no_log())
+            return
         end_us = UtcMicros(max(down.since_us, self._clock.utc_us() - (self._clock.mono_us() - opened_us)))
         span = _Span(down, end_us) if down.is_told else None
         if self._control is not None:
@@ -393,7 +399,6 @@ class AlarmLink:
             self._record(
                 _Span(self._down, UtcMicros(max(self._down.since_us, self._clock.utc_us()))), LogState.NOT_ASKED
             )
-        self._set_up(up=False)
 
     def _tell(self, happened: Iterable[Happened]) -> None:
         for one in happened:

@@ -504,5 +504,6 @@ def test_what_the_listener_raises_comes_out(loop: str) -> None:
                 with pytest.raises(ExceptionGroup) as raised:
                     await link.run()
             assert raised.value.subgroup(ZeroDivisionError) is not None
+            assert not link.up
 
     run(loop, story())
