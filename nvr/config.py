@@ -132,10 +132,12 @@ def _each(parse: Callable[[str], object]) -> AfterValidator:
     """A list of words, each of which `parse` can read."""
 
     def check(words: tuple[str, ...]) -> tuple[str, ...]:
-        for number, word in enumerate(words):
+        seen: set[str] = set()
+        for word in words:
             parse(word)
-            if word in words[:number]:
+            if word in seen:
                 raise ValueError(f"has {_shown(word)} twice")
+            seen.add(word)
         return words
 
     return AfterValidator(check)
@@ -680,7 +682,11 @@ def _contradictions(config: Config) -> Iterator[_PlacedError]:
         if isinstance(camera.record, RecordBySchedule):
             yield from _wrong_schedule(config, ("camera", name, "record", "schedule"), camera.record.schedule)
     yield from _too_long_clips(config)
+    rules: set[str] = set()
     for number, rule in enumerate(config.rules):
+        if rule.name in rules:
+            yield _PlacedError(("rule", number, "name"), f"two rules are named '{rule.name}'; names must differ")
+        rules.add(rule.name)
         yield from _wrong_rule(config, number, rule)
 
 
@@ -728,8 +734,6 @@ def _heeded(config: Config, rule: RuleTable) -> list[str]:
 
 def _wrong_rule(config: Config, number: int, rule: RuleTable) -> Iterator[_PlacedError]:
     key = f"rule[{number + 1}]"
-    if rule.name in [before.name for before in config.rules[:number]]:
-        yield _PlacedError(("rule", number, "name"), f"two rules are named '{rule.name}'; names must differ")
     for camera in rule.cameras or ():
         if camera not in config.cameras:
             known = f"the cameras are: {', '.join(sorted(config.cameras))}" if config.cameras else "there is no camera"
