@@ -14,6 +14,7 @@ from nvr.units import US
 _BLOCK_US: Final = 10 * US
 _LEVELS: Final = 5
 _STEP_US: Final = US // 2  # more than lateness leaves, less than anybody sets a clock by hand
+_SILENCE_US: Final = 60 * US  # after it the levels before say little
 _STRAYS_PPM: Final = 500  # further a clock may run away while nothing is heard of it
 _STEP_TOLD: Final = 3  # pictures in a row, so that neither a torn one nor a late one is a step
 _POINT_US: Final = 60 * US
@@ -79,6 +80,9 @@ class CameraClock:
         return ClockStep(before_us, after_us)
 
     def _follow(self, said_us: int, utc_us: int) -> None:
+        if utc_us - self._heard_us > _SILENCE_US:
+            self._levels.clear()
+            self._highest_us = None
         self._heard_us = utc_us
         if not utc_us < self._block_end_us <= utc_us + _BLOCK_US:
             self._close_block(utc_us)
