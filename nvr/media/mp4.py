@@ -4,10 +4,10 @@ The file grows as fragments (`hybrid_fragmented`): what is on disk at any moment
 fragment. Closing it appends one index of everything and turns the front into an ordinary MP4's (boxes.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import av
 
@@ -23,6 +23,15 @@ _MIN_TICKS: Final = 10_000  # below, FFmpeg doubles the time scale behind our ba
 _NEVER: Final = 1 << 63
 _MAX_LINE: Final = 0xFFFF
 _NO_TEXT: Final = b"\0\0"
+
+
+class Chapter(NamedTuple):
+    """A part of a film that players name and jump to."""
+
+    start_us: int
+    """From the film's first picture on."""
+    end_us: int
+    title: str
 
 
 class Mp4File:
@@ -41,12 +50,14 @@ class Mp4File:
         *,
         fragment_us: int,
         text: bool = False,
+        chapters: Sequence[Chapter] = (),
     ) -> None:
         """Begins a file; nothing is written before the first picture.
 
         `time_base` is 1/n with n of at least 10 000. `metadata`: title, comment, creation_time (ISO 8601).
         `fragment_us`: a fragment is written at each I-VOP and at least this often (and at most twice a second).
         `text`: adds a timed text track (tx3g) for `add_text`. Each fragment then holds the text of its own pictures.
+        `chapters`: of a film whose length is known; they are in the file once it is closed.
         """
         if time_base.numerator != 1 or time_base.denominator < _MIN_TICKS:
             raise ValueError(f"a time base of {time_base}, 1/{_MIN_TICKS} or finer is needed")
@@ -68,6 +79,19 @@ class Mp4File:
         }
         self._output = av.open(self._pipe, "w", format="mp4", buffer_size=_BUFFER, options=options)
         self._output.metadata.update(metadata)
+        if chapters:
+            self._output.set_chapters(
+                [
+                    {
+                        "id": number,
+                        "start": chapter.start_us,
+                        "end": chapter.end_us,
+                        "time_base": Fraction(1, US),
+                        "metadata": {"title": chapter.title},
+                    }
+                    for number, chapter in enumerate(chapters, start=1)
+                ]
+            )
         self._video = self._output.add_mux_stream("mpeg4", width=vol.width, height=vol.height, time_base=time_base)
         self._text = self._output.add_mux_stream("mov_text") if text else None
         if self._text is not None:
@@ -110,9 +134,7 @@ class Mp4File:
         """From `ticks` on, the time of the last picture added, this text stands until the next one. Raises OSError."""
         if self._text is None or self._first_tick is None or not self._line_tick <= ticks <= self._end_tick:
             raise ValueError("timed text needs a text track, and a picture at its time")
-        if self._line_tick < ticks and self._line:
-            self._mux_text(self._line, self._line_tick, ticks - self._line_tick)
-        self._line_tick = ticks
+        self._end_line(ticks)
         line = text.encode()[:_MAX_LINE]
         self._line = len(line).to_bytes(2, "big") + line
 
@@ -156,8 +178,9 @@ class Mp4File:
 
     def _end_line(self, ticks: int) -> None:
         """Muxes the text that stood until then; it goes on from there unless there is another."""
-        if self._line and self._line_tick < ticks:
-            self._mux_text(self._line, self._line_tick, ticks - self._line_tick)
+        stood = ticks - self._line_tick
+        if stood and self._line:
+            self._mux_text(self._line, self._line_tick, stood)
         self._line_tick = ticks
 
     def _mux_text(self, sample: bytes, ticks: int, duration: int) -> None:
