@@ -101,9 +101,10 @@ class Keeper:
         self._tell(self._desk.tick(int(self._clock.utc_us())))
         self._decide()
 
-    def cut(self, reason: str) -> None:
-        """Closes every clip now: the service stops."""
-        self._tell(self._desk.cut(int(self._clock.utc_us()), reason))
+    async def close(self, reason: str, within_s: float) -> bool:
+        """Seals what is kept, closes its clips there, and waits for the rows; False where a disk took too long."""
+        self._tell(self._desk.cut(self.recorder.lost(reason), reason))
+        return await self.recorder.entered(within_s)
 
     # ---- inside
 

@@ -149,7 +149,6 @@ class Recorder:
 
     def take(self, frame: Frame) -> bool:
         """Keeps the next frame of the stream; False where it cannot be kept (counted, and a gap if it lasts)."""
-        self._counts.last_frame_us = frame.utc_us
         if frame.user_data is not None and frame.said is None:
             self.listen(frame)
         verdict = self._segmenter.on_frame(frame)
@@ -199,12 +198,16 @@ class Recorder:
 
     # ---- facts from the camera's unit
 
-    def lost(self, reason: str) -> None:
-        """The link ended, or could not be made again: a gap with this reason from the last frame kept, or from now."""
+    def lost(self, reason: str) -> int:
+        """The link ended, or could not be made again: a gap with this reason from the last frame kept, or from now.
+
+        Answers the moment from which it is.
+        """
         self._stand_down()
         ended_us = self._end_run(reason)
         self._settle(self.ledger.gap(ended_us, reason))
         self._take_step()
+        return ended_us
 
     def off(self, reason: str) -> None:
         """Nothing is wanted from now on, as planned."""
@@ -238,6 +241,10 @@ class Recorder:
     async def close(self, reason: str, within_s: float) -> bool:
         """Seals what is open, books the gap `reason`, and waits for the rows; False where a disk took too long."""
         self.lost(reason)
+        return await self.entered(within_s)
+
+    async def entered(self, within_s: float) -> bool:
+        """Waits until every segment has its row; False where a disk took too long."""
         if self._uncommitted:
             try:
                 async with asyncio.timeout(within_s):

@@ -204,15 +204,14 @@ class Daemon:
         """A fresh unit in the place of one that failed; what the old one recorded is sealed."""
         self._metrics.cameras[name].recorder_restarts += 1
         old = self._units[name]
-        await old.recorder.close("stream-broken", _SEAL_S)
+        await old.close("stream-broken", _SEAL_S)
         await asyncio.sleep(_RESTART_S)
         self._units[name] = self._make_unit(name)
 
     async def _seal(self) -> bool:
         """Seals every camera's segment and waits for the rows."""
-        recorders = [unit.recorder for unit in self._units.values()]
-        sealed = await asyncio.gather(*(recorder.close(STOPPED, _SEAL_S) for recorder in recorders))
-        late = [recorder.camera.slug for recorder, done in zip(recorders, sealed, strict=True) if not done]
+        sealed = await asyncio.gather(*(unit.close(STOPPED, _SEAL_S) for unit in self._units.values()))
+        late = [name for name, done in zip(self._units, sealed, strict=True) if not done]
         if late:
             log.error(
                 "segments not sealed in time; the next start mends them",

@@ -12,6 +12,7 @@ from nvr.record.shelf import Shelf
 from nvr.store.names import PART, segment_path
 from nvr.supervisor.unit import CameraUnit, Standing, State
 from nvr.units import US
+from nvr.web.service import NotPossible, NotThere
 
 
 class Answers:
@@ -46,6 +47,15 @@ class Answers:
             name: [_segment(segment) for segment in unit.recorder.uncommitted()] for name, unit in self._units.items()
         }
 
+    def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
+        """Raises a manual alarm; the id of its clip. Raises NotThere, NotPossible."""
+        unit = self._units.get(camera)
+        if unit is None:
+            raise NotThere(f"there is no camera '{camera}'; the cameras are: {', '.join(sorted(self._units))}")
+        if unit.standing().state in (State.OFF, State.FAILED):
+            raise NotPossible(f"the camera '{camera}' is {unit.standing().state} now, so there is nothing to keep")
+        return {"camera": camera, "clip": unit.alarms.trigger(note)}
+
     def _camera(self, name: str, unit: CameraUnit) -> dict[str, Any]:
         now = unit.standing()
         failure = self._failed.get(name)
@@ -59,7 +69,7 @@ class Answers:
             "oldest": _iso(self._counts[name].oldest_segment_us) if self._counts[name].oldest_segment_us else None,
             "fps": round(now.fps, 2),
             "bitrate_bps": round(now.bitrate_bps),
-            "alarm_link": None,
+            "alarm_link": now.alarm_link,
             **_looks(now),
             "model": now.model,
             **_facts(unit.recorder.facts),

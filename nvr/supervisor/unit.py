@@ -15,8 +15,10 @@ from nvr.camera.link import Address
 from nvr.clock import Clock
 from nvr.log import Streak
 from nvr.metrics import CameraCounts
-from nvr.record.recorder import Recorder
+from nvr.record.gate import Admission
+from nvr.record.keeper import Keeper
 from nvr.store.rows import SpanKind
+from nvr.supervisor.alarms import AlarmWatch
 from nvr.supervisor.restart import Backoff
 from nvr.units import US, PanTiltZoom
 
@@ -30,6 +32,8 @@ class State(StrEnum):
     """What a camera's unit is doing."""
 
     RECORDING = "recording"
+    BUFFERING = "buffering"
+    """It waits for an alarm with the seconds before it in memory."""
     CONNECTING = "connecting"
     BLOCKED = "blocked"
     OFF = "off"
@@ -46,6 +50,8 @@ class Standing:
     """Why it is not recording, as a sentence; None where it is."""
     fps: float
     bitrate_bps: float
+    alarm_link: bool | None
+    """Alarms reach us; None where nobody listens."""
     position: PanTiltZoom | None
     model: str | None
 
@@ -59,14 +65,17 @@ class CameraUnit:
     def __init__(
         self,
         address: Address,
-        recorder: Recorder,
+        keeper: Keeper,
+        alarms: AlarmWatch,
         counts: CameraCounts,
         clock: Clock,
         *,
         wanted: bool,
         on_state: Callable[[State, str | None], None] | None = None,
     ) -> None:
-        self.recorder = recorder
+        self.recorder = recorder = keeper.recorder
+        self.alarms = alarms
+        self._keeper = keeper
         self._address = address
         self._counts = counts
         self._clock = clock
@@ -91,13 +100,20 @@ class CameraUnit:
             self.recorder.off("record-off")
             await self._stopping.wait()
             return
-        await self._attempts()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.alarms.run(), name=f"alarms {self.recorder.camera.slug}")
+            await self._attempts()
 
     def stop(self) -> None:
         """Takes what has arrived, then ends: `run` returns. Sealing what was recorded is the recorder's `close`."""
         self._stopping.set()
+        self.alarms.stop()
         if self._feed is not None:
             self._feed.stop()
+
+    async def close(self, reason: str, within_s: float) -> bool:
+        """Closes clips, seals what was recorded, books the gap `reason`; False where a disk took too long."""
+        return await self._keeper.close(reason, within_s)
 
     def standing(self) -> Standing:
         """What is known now."""
@@ -110,6 +126,7 @@ class CameraUnit:
             reason=self._reason(),
             fps=fps,
             bitrate_bps=bitrate_bps,
+            alarm_link=self.alarms.link.up if self.alarms.link is not None else None,
             position=self._feed.position if self._feed is not None else None,
             model=said.model if said is not None else None,
         )
@@ -127,7 +144,7 @@ class CameraUnit:
 
     async def _attempt(self) -> None:
         """One connection, from request to trouble; its counts are added up however it ends."""
-        self._feed = feed = VideoFeed(self._address, self._clock, self.recorder.take, collected=True)
+        self._feed = feed = VideoFeed(self._address, self._clock, self._keeper.take, collected=True)
         try:
             await feed.run()
         finally:
@@ -138,6 +155,8 @@ class CameraUnit:
     def _note_new_run(self, reason: str) -> None:
         camera = self.recorder.camera.slug
         if reason == "connected":
+            if self._counts.connected:
+                return  # said when its first frame was held, and again now that it is kept
             self._backoff.worked()
             self._trouble.over("camera is back")
             self._counts.connected = True
@@ -160,11 +179,12 @@ class CameraUnit:
         self._why = str(trouble)
         self._counts.reconnects[trouble.reason] += 1
         self._trouble.hit(str(trouble), reason=trouble.reason)
-        self.recorder.lost(trouble.reason)
+        self._keeper.lost(trouble.reason)
 
     def _count(self, feed: VideoFeed) -> None:
         self._counts.received_bytes = self._received_before = self._received_before + feed.bytes_received
         self._counts.frames = self._frames_before = self._frames_before + feed.units
+        self._counts.last_frame_us = self._keeper.last_us
         self._counts.frames_lost["no-header"] += feed.splitter.skipped
         self._counts.frames_lost["damaged"] += feed.splitter.damaged
 
@@ -184,7 +204,11 @@ class CameraUnit:
 
     def tick(self) -> None:
         """Looks after what frames alone do not drive."""
-        self.recorder.tick()
+        self._keeper.tick()
+        self.alarms.tick()
+        self._counts.last_frame_us = self._keeper.last_us
+        self._counts.prebuffer_s = self._keeper.ring.span_us / US
+        self._counts.prebuffer_bytes = self._keeper.ring.bytes
         if self._feed is not None:
             self._counts.received_bytes = self._received_before + self._feed.bytes_received
             self._counts.frames = self._frames_before + self._feed.units
@@ -214,13 +238,24 @@ class CameraUnit:
             return State.OFF
         if self.recorder.refusal is not None:
             return State.BLOCKED
-        fresh = self._clock.utc_us() - self._counts.last_frame_us < _FRESH_US
-        return State.RECORDING if self.recorder.is_recording and fresh else State.CONNECTING
+        if self._clock.utc_us() - self._keeper.last_us >= _FRESH_US:
+            return State.CONNECTING
+        if self.recorder.is_recording:
+            return State.RECORDING
+        match self._keeper.gate.admission:
+            case Admission.HOLD:
+                return State.BUFFERING
+            case Admission.DROP:
+                return State.OFF
+            case _:
+                return State.CONNECTING
 
     def _reason(self) -> str | None:
         match self._state:
             case State.RECORDING:
-                return None
+                return self._keeper.gate.level.why if self._keeper.gate.level.failing_open else None
+            case State.BUFFERING:
+                return self._keeper.gate.level.why
             case State.BLOCKED:
                 return self.recorder.refusal.sentence if self.recorder.refusal is not None else None
             case State.OFF:

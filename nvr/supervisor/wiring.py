@@ -10,28 +10,39 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
+from nvr.camera.alarms import AlarmLink
+from nvr.camera.control import Control
 from nvr.clock import Clock
 from nvr.config import Camera, Config
+from nvr.jvc.params import Login
 from nvr.media.durable import Disk
 from nvr.media.frame import Frame
 from nvr.metrics import Metrics
+from nvr.record.clips import ClipDesk
+from nvr.record.gate import Gate, Mode
+from nvr.record.keeper import Keeper
 from nvr.record.recorder import RecordedCamera, Recorder
+from nvr.record.ring import GopRing
 from nvr.record.segmenter import Segmenter, offset_of
 from nvr.record.shelf import Place, Shelf, Shelves
 from nvr.record.syncing import SyncPlan
 from nvr.record.writer import Identity, SegmentWriter
+from nvr.rules.book import RuleBook
 from nvr.store import lock, recovery, schema, volumes
 from nvr.store.archive import Archive
 from nvr.store.index import Index
 from nvr.store.ledger import NOT_CONFIGURED, Ledger
 from nvr.store.reader import Reader
 from nvr.store.volumes import VolumeThread
+from nvr.supervisor.alarms import AlarmWatch, put_steps
 from nvr.supervisor.unit import CameraUnit
 from nvr.units import US
 
 log = logging.getLogger(__name__)
 
 _LOCK_WAIT_S: Final = 2.0  # for readers of a still index to finish their question
+_RING_SPARE_US: Final = US  # an alarm is told a moment after it happened
+_DESK_SPARE_US: Final = 10 * US
 _RECOVERED: Final = {"adopted": "adopted", "mended": "cut", "empty": "empty"}
 """Results of recovery as metrics name them; the rest is `failed`."""
 _FIRST_LOOK_S: Final = 5.0  # for volumes to be recognised at start; one that takes longer joins when it answers
@@ -200,7 +211,38 @@ def make_unit(
         make_writer,
         hop,
     )
-    return CameraUnit((camera.host, camera.http_port), recorder, counts, clock, wanted=camera.record == "continuous")
+    plan = config.record_plan(slug)
+    rules, manual = config.rules_of(slug), config.manual_rule(slug)
+    book = RuleBook(rules, manual)
+    keeper = Keeper(
+        recorder,
+        Gate(plan, fail_open=camera.fail_open),
+        GopRing(book.reach_us + _RING_SPARE_US),
+        ClipDesk(
+            int(config.recording.max_clip_seconds * US), book.reach_us + _DESK_SPARE_US, next_clip=store.index.next_clip
+        ),
+        clock,
+        lambda steps: put_steps(store.index, camera_id, steps),
+    )
+    counts.clips |= {rule.name: counts.clips.get(rule.name, 0) for rule in rules}
+    control = _control_of(slug, camera, config, clock)
+    watch = AlarmWatch(keeper, book, None, control, store.index, counts, clock)
+    if rules or plan.may_wait:
+        # How long motion counts is each rule's own word.
+        watch.link = AlarmLink(
+            slug, (camera.host, camera.alarm_port), clock, watch.hear, control=control, motion_hold_s=None
+        )
+    wanted = plan.inside is not Mode.OFF or plan.outside is not Mode.OFF
+    return CameraUnit((camera.host, camera.http_port), keeper, watch, counts, clock, wanted=wanted)
+
+
+def _control_of(slug: str, camera: Camera, config: Config, clock: Clock) -> Control | None:
+    """The camera's parameters, where a login is configured. Raises ConfigError where its password cannot be read."""
+    credentials = config.credentials(slug)
+    if credentials is None:
+        return None
+    login = Login(credentials.user, credentials.password.get_secret_value())
+    return Control((camera.host, camera.http_port), login, clock)
 
 
 def _shelves_for(camera: Camera, shelves: Shelves) -> Shelves:
