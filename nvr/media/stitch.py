@@ -18,7 +18,7 @@ from nvr.media.boxes import Movie, Sample
 from nvr.media.captions import Line
 from nvr.media.durable import Disk, DurableFile
 from nvr.media.errors import NotDecodable
-from nvr.media.mp4 import Mp4File
+from nvr.media.mp4 import Chapter, Mp4File
 from nvr.media.mpeg4 import coding
 from nvr.units import US
 
@@ -37,6 +37,15 @@ class Source:
     """The picture shown at this tick is the last."""
     start_us: int
     """UTC of the file's tick 0: places the file among the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment at which a chapter begins."""
+
+    at_us: int
+    """UTC."""
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +81,15 @@ def window(
     *,
     disk: Disk | None = None,
     metadata: Mapping[str, str] | None = None,
+    marks: Sequence[Mark] = (),
     label_for: Callable[[Stitched], label.Label] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Stitched]:
     """Writes the window that `sources` describe, which follow one another in time; returns the files, synced.
 
     The first is `out_path`; where the VOL changes, another begins with `-2`, `-3` … before its suffixes. None of them
-    may exist. `label_for` makes the label of each; `progress` is told pictures done and pictures in all, once a source.
+    may exist. `marks` become chapters, in order; one before a film's first picture names its beginning. `label_for`
+    makes the label of each; `progress` is told pictures done and pictures in all, once a source.
 
     Raises OSError and NotDecodable; what was written until then is the caller's to clear away.
     """
@@ -89,7 +100,8 @@ def window(
     for number, group in enumerate(_alike(cuts), start=1):
         path = out_path if number == 1 else _numbered(out_path, number)
         text = any(cut.texts for cut in group)
-        writer = _Writer(path, group[0], disk or Disk(), metadata or {}, text=text)
+        chapters = _chapters(marks, group[0].start_us, group[-1].end_us)
+        writer = _Writer(path, group[0], disk or Disk(), metadata or {}, chapters, text=text)
         try:
             for cut in group:
                 writer.take(cut)
@@ -128,18 +140,41 @@ class _Cut:
         """UTC of the first picture taken."""
         return self.source.start_us + _us(self.pictures[0].ticks, self.movie.time_base)
 
+    @property
+    def end_us(self) -> int:
+        """UTC of the end of the last picture taken."""
+        last = self.pictures[-1]
+        return self.source.start_us + _us(last.ticks + last.duration, self.movie.time_base)
+
 
 class _Writer:
     """One file of a window."""
 
-    def __init__(self, path: Path, first: _Cut, disk: Disk, metadata: Mapping[str, str], *, text: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        first: _Cut,
+        disk: Disk,
+        metadata: Mapping[str, str],
+        chapters: Sequence[Chapter],
+        *,
+        text: bool,
+    ) -> None:
         self._path = path
         self._time_base = first.movie.time_base
         self._start_us = first.start_us
         self._disk = disk
         self._file = DurableFile.create(path, disk)
         self._text = text
-        self._mp4 = Mp4File(self._file, first.movie.vol, self._time_base, metadata, fragment_us=_FRAGMENT_US, text=text)
+        self._mp4 = Mp4File(
+            self._file,
+            first.movie.vol,
+            self._time_base,
+            metadata,
+            fragment_us=_FRAGMENT_US,
+            text=text,
+            chapters=chapters,
+        )
         self._held: tuple[bytes, int, bool, str | None] | None = None
         """The picture read last, which is written when it is known how long it stands."""
         self._held_end = 0
@@ -210,6 +245,17 @@ class _Writer:
             self._mp4.add(data, ticks, until_tick - ticks, key)
             if text is not None:
                 self._mp4.add_text(text, ticks)
+
+
+def _chapters(marks: Sequence[Mark], start_us: int, end_us: int) -> list[Chapter]:
+    """The parts that marks make of a film; none is empty."""
+    begun = [mark for mark in marks if mark.at_us < end_us]
+    ends = [mark.at_us for mark in begun[1:]] + [end_us]
+    return [
+        Chapter(max(0, mark.at_us - start_us), until_us - start_us, mark.title)
+        for mark, until_us in zip(begun, ends, strict=True)
+        if until_us > max(mark.at_us, start_us)
+    ]
 
 
 def _cut(source: Source) -> _Cut:

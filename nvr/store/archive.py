@@ -93,6 +93,17 @@ class Archive:
                 raise
         return Part(volume, path, DurableFile(fd, self.disk))
 
+    def make_folder(self, volume: Volume, folder: Path) -> None:
+        """Makes a folder on a volume and whatever is missing above it, each name safe on disk.
+
+        Raises VolumeMissing, DiskFull, OSError.
+        """
+        volume.check_usable()
+        with disk_trouble(f"making {folder} on volume {volume.name}"):
+            if not folder.is_dir():
+                self._settled.clear()  # somebody may have taken away what was made
+            self._settle(volume, folder)
+
     def seal(self, part: Part, label: Octets) -> Sealed:
         """Ends a file whose MP4 is closed: label, fsync, its final name. After this its row may be put.
 

@@ -220,6 +220,13 @@ def coverage(
     return _flattened([layer for layer in layers if layer.start_us < layer.end_us], start_us, end_us)
 
 
+def unrecorded_us(recorded: Iterable[Recorded], spans: Iterable[Span], epoch: int, start_us: int, end_us: int) -> int:
+    """How much of [start, end), as it was in one epoch, is not in what was recorded."""
+    told = [span for span in spans if span.epoch == epoch]
+    covered = coverage([r for r in recorded if r.epoch == epoch], told, None, 0, start_us, end_us)
+    return sum(span.end_us - span.start_us for span in covered if span.kind != "recorded")
+
+
 @dataclass(frozen=True, slots=True)
 class _Layer:
     start_us: int

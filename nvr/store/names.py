@@ -1,6 +1,7 @@
 """Names of footage files: written and read in one place.
 
     <camera>/<YYYY>/<MM>/<DD>/<YYYYMMDD>T<hhmmss>.<mmm>Z-<run>-<seq>.mp4      in UTC, below the volume's path
+    <camera>/clips/<YYYY>/<MM>/<YYYYMMDD>T<hhmmss>Z-<rule>-<id>.mp4
 
 A file being written has `.part` behind its name. The folder is the slug that the camera had when its run began.
 """
@@ -15,6 +16,10 @@ from nvr.units import UtcMicros
 
 PART: Final = ".part"
 """Behind the name of a file that is not sealed."""
+LOCK: Final = ".lock"
+"""Behind the name of a clip's file: a file of this name says that the clip is locked."""
+CLIPS: Final = "clips"
+"""A camera's folder for its clips."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US: Final = 86_400_000_000
@@ -51,6 +56,23 @@ def segment_name(start_us: int, run: int, seq: int) -> str:
     minutes, second = divmod(seconds, 60)
     hour, minute = divmod(minutes, 60)
     return f"{_day(day)[1]}T{hour:02}{minute:02}{second:02}.{milli:03}Z-{run}-{seq}.mp4"
+
+
+def clip_path(camera: str, start_us: int, rule: str, clip_id: int) -> str:
+    """A clip's path relative to its volume. Raises ValueError where no such name can be."""
+    if not is_folder(camera) or not is_folder(rule):
+        raise ValueError(
+            f"camera {camera!r} and rule {rule!r} cannot name a clip: each needs 1 to 32 of a-z, 0-9 and -"
+        )
+    if not 0 <= start_us < _LATEST or clip_id < 0:
+        raise ValueError(f"no name for clip {clip_id} from {start_us} us")
+    at = _EPOCH + timedelta(seconds=start_us // 1_000_000)
+    return f"{camera}/{CLIPS}/{at:%Y/%m}/{at:%Y%m%dT%H%M%S}Z-{rule}-{clip_id}.mp4"
+
+
+def numbered(path: str, number: int) -> str:
+    """The name of a clip's n-th file, counted from 1: all after the first say so before their suffix."""
+    return path if number == 1 else f"{path.removesuffix('.mp4')}-{number}.mp4"
 
 
 def parse_segment_name(name: str) -> SegmentName | None:

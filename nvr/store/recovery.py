@@ -25,7 +25,7 @@ from nvr.store.index import Index
 from nvr.store.ledger import UNKNOWN, Ledger, SpanChange, coverage
 from nvr.store.names import PART, day_of, day_path, is_folder, parse_segment_name, segment_name, segment_path
 from nvr.store.reader import KnownFile, Reader
-from nvr.store.rows import Camera, Run, SegmentRow, SegmentState
+from nvr.store.rows import Camera, CloseClip, Run, SegmentRow, SegmentState
 from nvr.store.volumes import Volume, disk_trouble
 from nvr.units import US
 
@@ -92,8 +92,29 @@ def recover(index: Index, reader: Reader, archive: Archive, places: Sequence[Pla
         for camera_id, start_us in recover_files(index, reader, archive, place, report).items():
             began[camera_id] = min(start_us, began.get(camera_id, start_us))
     _end_runs(index, reader, report)
+    close_open_clips(index, reader)
     _resume_ledgers(index, reader, report, began, now_us)
     return report
+
+
+def close_open_clips(index: Index, reader: Reader) -> int:
+    """Closes the clips that a daemon left open, where their footage ends; how many there were.
+
+    To be called when the segments that it left are in the index, and before anything new is recorded.
+    """
+    clips = reader.open_clips()
+    for clip in clips:
+        members = reader.members_of(clip.id)
+        if clip.start_us is None:
+            step = CloseClip(clip.id, clip.alarm_at_us, "no-footage")
+        elif not members:
+            step = CloseClip(clip.id, clip.start_us, CRASHED)  # it had begun, and nothing of it reached the disk
+        else:
+            end_us = max(member.segment.row.end_us for member in members)
+            until_us = end_us if clip.until_us is None else clip.until_us
+            step = CloseClip(clip.id, max(clip.start_us, min(end_us, until_us)), CRASHED)
+        index.put_clip_steps(clip.camera_id, [step]).result()
+    return len(clips)
 
 
 def recover_files(index: Index, reader: Reader, archive: Archive, place: Place, report: Recovery) -> dict[int, int]:
