@@ -98,7 +98,8 @@ class CameraFacts:
     def _note_identity(self, said: FrameInfo, utc_us: int) -> None:
         if utc_us < self._identity_due_us:
             return
-        self._identity_due_us = utc_us + _PAUSE_US
+        if self._known is not None:
+            self._identity_due_us = utc_us + _PAUSE_US
         self._known = (said.model, said.camera_id)
         model, ident = said.model, printable(said.camera_id)
         noted = self._index.identify_camera(self._camera_id, utc_us, model, ident)
@@ -117,7 +118,8 @@ class CameraFacts:
     def _note_fan(self, failed: bool, utc_us: int) -> None:
         if utc_us < self._fan_due_us:
             return
-        self._fan_due_us = utc_us + _PAUSE_US
+        if self._fan_failed is not None:
+            self._fan_due_us = utc_us + _PAUSE_US
         self._fan_failed = failed
         self._counts.fan_failed = float(failed)
         noted = self._index.note_fan(self._camera_id, utc_us, failed=failed)
