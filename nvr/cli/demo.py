@@ -139,11 +139,14 @@ def _write_config(home: Path, cameras: _Cameras, metrics_port: int) -> Path:
         'keep_free = "200MB"',
         "[recording]",
         "segment_seconds = 10",
+        "pre_seconds = 4",
+        "post_seconds = 4",
         "[metrics]",
         f'listen = "127.0.0.1:{metrics_port}"',
     ]
     for name, (http_port, alarm_port) in zip(_CAMERAS, cameras.ports, strict=True):
         lines += [f"[camera.{name}]", 'host = "127.0.0.1"', f"http_port = {http_port}", f"alarm_port = {alarm_port}"]
+    lines += ["[[rule]]", 'name = "door"', 'when = ["m1"]']
     path = home / "config.toml"
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -170,6 +173,7 @@ def _tell_where(home: Path, config_file: Path, metrics_port: int, cameras: _Came
         ("log", str(home / "nvr.log")),
         ("ask it", f"nvr status --config {config_file}"),
         ("", f"nvr footage coverage --camera {_CAMERAS[0]} --config {config_file}"),
+        ("", f"nvr clips list --config {config_file}"),
     ):
         typer.echo(f"  {what:8} {where}")
     typer.echo()
@@ -228,7 +232,8 @@ def _tell_what(reader: Reader, home: Path) -> int:
         well = well and frames > 0
         recorded_s = sum(segment.row.end_us - segment.row.start_us for segment in found) / US
         size = size_text(sum(segment.row.size_bytes for segment in found))
-        rows.append((name, len(found), frames, f"{recorded_s:.1f} s", size, f"{gap_s:.1f} s", "-"))
+        clips = len(reader.clips_between(name, FIRST_US, LAST_US))
+        rows.append((name, len(found), frames, f"{recorded_s:.1f} s", size, f"{gap_s:.1f} s", clips))
     typer.echo("recorded:")
     print_table(("camera", "segments", "frames", "recorded", "size", "gaps", "clips"), rows)
     typer.echo(f"\nin {home / 'footage'}")
