@@ -8,6 +8,7 @@ import pytest
 from nvr.media import label
 from nvr.media.frame import Frame, Unit
 from nvr.record.camera_facts import printable
+from nvr.simulator.engine import Crystal
 from nvr.simulator.elementary import USER_DATA_START, user_data_2
 from nvr.store.rows import Event
 from nvr.units import US
@@ -26,7 +27,7 @@ class Story:
 
     def hear(self, times: int, *, every_s: float = 1.0, new_run: str | None = None) -> None:
         for number in range(times):
-            clock_us = NOW + round((self.at_s + self.offset_s) * US + self.at_s * self.ppm)
+            clock_us = Crystal(0, NOW, self.ppm).at(round(self.at_s * US)) + round(self.offset_s * US)
             said = user_data_2(self.model, clock_us, self.name, None, fan=self.fan, tracking=0)
             self.room.recorder.listen(self._heard(said, new_run if number == 0 else None))
             self.at_s += every_s
