@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.system.house import end_shell
 from tests.system.world import World
 
 Stories = dict[str, "Future[Any]"]
@@ -20,6 +21,7 @@ def world() -> Iterator[World]:
     world = World()
     yield world
     world.close()
+    end_shell()
 
 
 @pytest.fixture(scope="session")
@@ -32,15 +34,15 @@ def figures() -> list[str]:
 def stories(
     world: World, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Stories]:
-    """What the modules call their STORY, by the module's name: begun together, since most of a story is waiting.
+    """What the modules call their STORIES, by name: begun together, since most of a story is waiting.
 
-    A module's tests look at the end of its story, and at what it leaves, in their own time.
+    A module's tests look at the end of a story, and at what it leaves, in their own time.
     """
     modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
-    told = {module.__name__: module.STORY for module in modules if hasattr(module, "STORY")}
+    told = {name: tell for module in modules for name, tell in getattr(module, "STORIES", {}).items()}
     with ExitStack() as ends, ThreadPoolExecutor(max(1, len(told))) as pool:
         yield {
-            name: pool.submit(ends.enter_context, tell(world, tmp_path_factory.mktemp(name.rpartition("_")[2])))
+            name: pool.submit(ends.enter_context, tell(world, tmp_path_factory.mktemp(name)))
             for name, tell in told.items()
         }
 

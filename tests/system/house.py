@@ -1,7 +1,5 @@
 """The daemon as a process: its configuration, its life, and what its commands say."""
 
-import contextlib
-import io
 import json
 import os
 import signal
@@ -18,7 +16,6 @@ from typing import Any, Final
 
 from nvr.cli.daemon import ask
 from nvr.cli.errors import NotWellError
-from nvr.cli.main import answer
 from nvr.store.reader import Reader, open_reader
 from tests.system.world import closed_port
 
@@ -27,7 +24,6 @@ NVR: Final = Path(sys.executable).parent / "nvr"
 _STARTED_S: Final = 20.0
 _STEP_S: Final = 0.05
 _ENDED_S: Final = 15.0
-_stdout: Final = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +34,55 @@ class Span:
     start_us: int
     end_us: int
     reason: str | None
+
+
+class _Shell:
+    """A process that answers one command after the other as `nvr` would: a Python that starts takes half a second."""
+
+    _SERVE: Final = """
+import contextlib, io, json, sys
+from nvr.cli.main import answer
+for line in sys.stdin:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = answer(json.loads(line))
+    print(json.dumps([code, out.getvalue()]), flush=True)
+"""
+
+    def __init__(self) -> None:
+        self._one_at_a_time = Lock()
+        self._process: subprocess.Popen[str] | None = None
+
+    def answer(self, words: list[str]) -> tuple[int, str]:
+        with self._one_at_a_time:
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", self._SERVE],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                )
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(json.dumps(words) + "\n")
+            self._process.stdin.flush()
+            code, told = json.loads(self._process.stdout.readline())
+        return code, told
+
+    def end(self) -> None:
+        """Ends the process, where there is one."""
+        if self._process is not None:
+            self._process.communicate(timeout=_ENDED_S)
+            self._process = None
+
+
+_shell: Final = _Shell()
+
+
+def end_shell() -> None:
+    """No command is to be answered any more; the process that did ends."""
+    _shell.end()
 
 
 @dataclass(slots=True)
@@ -74,11 +119,8 @@ class House:
         return Daemon(self, environment or {})
 
     def command(self, *words: str) -> tuple[int, str]:
-        """Exit code and what a command prints; --config is added. In this process, since each Python start costs."""
-        out = io.StringIO()
-        with _stdout, contextlib.redirect_stdout(out):
-            code = answer([*words, "--config", str(self.config)])
-        return code, out.getvalue()
+        """Exit code and what a command prints; --config is added."""
+        return _shell.answer([*words, "--config", str(self.config)])
 
     def coverage(self, camera: str) -> list[Span]:
         """What became of every moment since the camera was configured. Asserts that it is seamless and known."""

@@ -44,7 +44,8 @@ def _refused(house: House) -> str:
     )
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
-    (sentence,) = done.stderr.splitlines()
+    # A machine whose clock nobody sets says so first.
+    (sentence,) = [line for line in done.stderr.splitlines() if "host-clock" not in line]
     return sentence
 
 
