@@ -8,8 +8,8 @@ import pytest
 from nvr.media import label
 from nvr.media.frame import Frame, Unit
 from nvr.record.camera_facts import printable
-from nvr.simulator.engine import Crystal
 from nvr.simulator.elementary import USER_DATA_START, user_data_2
+from nvr.simulator.engine import Crystal
 from nvr.store.rows import Event
 from nvr.units import US
 from tests.record.conftest import NOW, Room, frames_of
