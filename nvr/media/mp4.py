@@ -188,8 +188,7 @@ class Mp4File:
         packet.stream = self._text  # type: ignore[assignment]  # asked for by whoever calls this
         packet.pts = packet.dts = ticks - self._first_tick  # type: ignore[operator]  # set with the first picture
         packet.duration = duration
-        packet.is_keyframe = True
-        self._mux(packet)
+        self._mux(packet)  # the muxer knows by itself that each text is a key
 
     def _mux(self, packet: "av.Packet[Any]") -> None:
         try:
