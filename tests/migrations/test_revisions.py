@@ -61,7 +61,9 @@ def filled(index: Path) -> None:
     with closing(sqlite3.connect(index)) as rows, rows:
         rows.execute("INSERT INTO camera (id, slug, configured_at_us) VALUES (1, 'gate', 5)")
         rows.execute("INSERT INTO volume (id, name, uuid) VALUES (1, 'main', 'u')")
-        rows.execute("INSERT INTO run VALUES (7, 1, 'gate', 5, 'connected', NULL, NULL, 0, 'stream', 5, 0, 1, 0, NULL, NULL)")
+        rows.execute(
+            "INSERT INTO run VALUES (7, 1, 'gate', 5, 'connected', NULL, NULL, 0, 'stream', 5, 0, 1, 0, NULL, NULL)"
+        )
         for seq in range(100):
             rows.execute(
                 "INSERT INTO segment VALUES (NULL, 1, 7, ?, 1, ?, ?, 1, 1, 1, 90000, 0, 1, 0, 'ok', NULL)",
