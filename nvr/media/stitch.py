@@ -250,6 +250,8 @@ class _Writer:
 def _chapters(marks: Sequence[Mark], start_us: int, end_us: int) -> list[Chapter]:
     """The parts that marks make of a film; none is empty."""
     begun = [mark for mark in marks if mark.at_us < end_us]
+    if not begun:
+        return []
     ends = [mark.at_us for mark in begun[1:]] + [end_us]
     return [
         Chapter(max(0, mark.at_us - start_us), until_us - start_us, mark.title)
