@@ -18,7 +18,7 @@ from nvr.store.rows import Box, LookKind, View
 from nvr.store.tracks import Track
 from nvr.units import US, PanTiltZoom
 
-_HOUR_US: Final = 3600 * US
+_FIRST_STEP_US: Final = 3600 * US  # how far the first question to the index reaches
 _FEW: Final = 2_000
 _MANY: Final = 8_000
 """Looks of one question to the index: with fewer the next one reaches twice as far, with more half as far."""
@@ -234,7 +234,7 @@ class _Search:
         self._newest: dict[str, _Group] = {}
         """Of each camera the group that may go on."""
         self._read_until_us = start_us
-        self._step_us = _HOUR_US
+        self._step_us = _FIRST_STEP_US
 
     def groups(self, after: Cursor | None, enough: int) -> list[_Group]:
         """The groups behind the cursor, by place: `enough` of them, or all there are. The last ones may go on."""
@@ -274,7 +274,7 @@ class _Search:
 
     def _follow(self, group: _Group) -> None:
         ids = [id_ for id_, known in self._views.items() if known.camera == group.camera]
-        at_us, self._step_us = self._read_until_us, _HOUR_US
+        at_us, self._step_us = self._read_until_us, _FIRST_STEP_US
         while at_us <= group.end_us and at_us < self._end_us:
             until_us = min(at_us + self._step_us, self._end_us)
             for _, start_us, end_us, view in self._looks(self._rows(ids, at_us, until_us)):
@@ -288,7 +288,7 @@ class _Search:
         if len(rows) < _FEW:
             self._step_us *= 2
         elif len(rows) > _MANY:
-            self._step_us //= 2
+            self._step_us = max(US, self._step_us // 2)
         return rows
 
     def _looks(self, rows: Iterable[FoundLook]) -> Iterator[tuple[str, int, int, View]]:
