@@ -109,6 +109,7 @@ for _name in (
     "fsync_directory",
     "rename_noreplace",
     "mkdir",
+    "link",
 ):
     setattr(FailingDisk, _name, _failing(_name))
 
