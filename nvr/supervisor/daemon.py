@@ -254,8 +254,20 @@ class Daemon:
         for unit in list(self._units.values()):
             unit.tick()
         self._look_at_volumes()
+        self._look_at_clips()
         self._metrics.index_queue_length = self._store.index.queue_length()
         self._metrics.index_wal_bytes = self._store.index.wal_bytes()
+
+    def _look_at_clips(self) -> None:
+        """A clip is made into a file once nothing of it is still being written."""
+        if self._store.exporter is None:
+            return
+        unsealed = {}
+        for name, unit in self._units.items():
+            open_segments = [segment.identity for segment in unit.recorder.uncommitted()]
+            if open_segments:
+                unsealed[name] = min((identity.epoch, identity.start_us) for identity in open_segments)
+        self._store.exporter.look(unsealed)
 
     def _notice_step(self) -> None:
         """A step of the host's clock concerns every camera, also one that sends nothing just now."""

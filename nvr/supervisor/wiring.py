@@ -19,6 +19,7 @@ from nvr.media.durable import Disk
 from nvr.media.frame import Frame
 from nvr.metrics import Metrics
 from nvr.record.clips import ClipDesk
+from nvr.record.exporter import Exporter
 from nvr.record.gate import Gate, Mode
 from nvr.record.keeper import Keeper
 from nvr.record.recorder import RecordedCamera, Recorder
@@ -56,11 +57,14 @@ class Store:
     reader: Reader
     shelves: Shelves
     recovery: recovery.Recovery
+    exporter: Exporter | None
+    """Makes files of clips; None where none are wanted."""
     held: lock.DataDirLock
 
     def close(self, within_s: float) -> bool:
         """Everything to disk and the lock given back; False where a disk did not answer in time."""
-        done = [shelf.thread.stop(within_s / 2) for shelf in self.shelves.all]
+        done = [self.exporter is None or self.exporter.stop(within_s / 2)]
+        done += [shelf.thread.stop(within_s / 2) for shelf in self.shelves.all]
         for shelf in self.shelves.all:
             if shelf.volume is not None:
                 shelf.volume.release()
@@ -89,7 +93,8 @@ def open_store(config: Config, metrics: Metrics, clock: Clock) -> Store:
         found = _recover(index, reader, shelves, metrics, clock)
         _dismiss(config, index, reader, found, clock.utc_us())
         undo.pop_all()
-    return Store(index, reader, shelves, found, held)
+    exporter = Exporter(index, reader, shelves, clock) if config.recording.export_clips else None
+    return Store(index, reader, shelves, found, exporter, held)
 
 
 def _dismiss(config: Config, index: Index, reader: Reader, found: recovery.Recovery, now_us: int) -> None:
