@@ -1,5 +1,6 @@
 """A window of footage as files to hand over: which files it comes from, written beside its place, then named."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from nvr.store.reader import Reader
 from nvr.store.rows import Segment
 from nvr.units import US
 
+_COPIED_AT_ONCE: Final = 1 << 20
 _HOUR_US: Final = 3600 * US
 _REACHES_US: Final = (_HOUR_US, 24 * _HOUR_US, 30 * 24 * _HOUR_US, LAST_US)
 """How far to look for the nearest footage: what is near is found quickly, and what is far as well."""
@@ -49,6 +51,14 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """A file that was copied."""
+
+    path: Path
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What lies where it was asked for, synced."""
 
@@ -56,7 +66,7 @@ class Written:
     tables: list[Table]
 
 
-_Draft = TypeVar("_Draft", Stitched, Table)
+_Draft = TypeVar("_Draft", Stitched, Table, Copy)
 
 
 def export(
@@ -104,6 +114,27 @@ def export(
             [_placed(film, places[0].with_name(film.path.name), force=force) for film in films],
             [_placed(one, places[-1], force=force) for one in tables],
         )
+
+
+def copy_files(sources: Sequence[Path], out: Path, *, force: bool) -> list[Copy]:
+    """Copy files to `out` and, past the first, to `out` with -2, -3 ... before its suffix, synced.
+
+    Raises WrongUseError and NotWellError; then nothing is left there that was not there before.
+    """
+    places = [out, *(out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(2, len(sources) + 1))]
+    for place in places:
+        _check_place(place, force=force)
+    with _workshop(out) as room, _in_sentences(out):
+        drafts = [_copied(source, room / place.name) for source, place in zip(sources, places, strict=True)]
+        return [_placed(draft, place, force=force) for draft, place in zip(drafts, places, strict=True)]
+
+
+def _copied(source: Path, draft: Path) -> Copy:
+    with source.open("rb") as original, draft.open("xb") as copy:
+        shutil.copyfileobj(original, copy, _COPIED_AT_ONCE)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return Copy(draft, draft.stat().st_size)
 
 
 def _check_place(out: Path, *, force: bool) -> None:

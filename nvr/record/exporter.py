@@ -44,14 +44,15 @@ _LOOK_S: Final = 0.1
 class Exporter:
     """The worker. Whoever sees the recorders calls `look` once a second."""
 
-    def __init__(self, index: Index, reader: Reader, shelves: Shelves, clock: Clock) -> None:
-        """Starts at once: clips that an earlier life left are done first."""
+    def __init__(self, index: Index, reader: Reader, shelves: Shelves, clock: Clock, *, exports: bool = True) -> None:
+        """Starts at once: clips that an earlier life left are done first. `exports` False: only locks are kept."""
         self.failing = 0
         """Clips whose file could not be made so far."""
         self._index = index
         self._reader = reader
         self._shelves = {shelf.name: shelf for shelf in shelves.all}
         self._clock = clock
+        self._exports = exports
         self._unsealed: Mapping[str, Unsealed] = {}
         self._seen = -1
         """How many clips had been closed when it was last looked."""
@@ -71,6 +72,8 @@ class Exporter:
         A clip is cut when nothing unsealed begins before its end; a camera without anything unsealed is left out.
         """
         self._unsealed = unsealed
+        if not self._exports:
+            return
         if self._waiting or self._index.clips_closed != self._seen:
             self._wake.set()
 
@@ -107,7 +110,8 @@ class Exporter:
                 self._wake.wait()
                 self._wake.clear()
                 self._set_locks()
-                self._export_due()
+                if self._exports:
+                    self._export_due()
         except _Stopped:
             pass
         except IndexDamaged:

@@ -1,5 +1,6 @@
 """What the daemon answers when it is asked how it is (web.service.Service): from memory, at once."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from nvr import __version__
 from nvr.metrics import CameraCounts
 from nvr.record.camera_facts import CameraFacts, printable
+from nvr.record.exporter import Exporter
 from nvr.record.recorder import OpenSegment
 from nvr.record.shelf import Shelf
 from nvr.store.names import PART, segment_path
@@ -25,12 +27,14 @@ class Answers:
         counts: Mapping[str, CameraCounts],
         shelves: tuple[Shelf, ...],
         host_clock: Callable[[], dict[str, Any]],
+        exporter: Exporter | None = None,
     ) -> None:
         self._units = units
         self._failed = failed
         self._counts = counts
         self._shelves = shelves
         self._host_clock = host_clock
+        self._exporter = exporter
 
     def status(self) -> dict[str, Any]:
         """As contract: version, cameras, volumes; and whether this machine's clock may be believed."""
@@ -46,6 +50,18 @@ class Answers:
         return {
             name: [_segment(segment) for segment in unit.recorder.uncommitted()] for name, unit in self._units.items()
         }
+
+    async def lock_clip(self, clip: int, locked: bool) -> dict[str, Any]:
+        """Locks or unlocks a clip. Raises NotThere, NotPossible, VolumeMissing, DiskFull, IndexDamaged."""
+        if self._exporter is None:
+            raise NotPossible("nobody looks after clips' files here")
+        try:
+            known = await asyncio.wrap_future(self._exporter.lock(clip, locked))
+        except RuntimeError as refused:
+            raise NotPossible(str(refused)) from None
+        if not known:
+            raise NotThere(f"there is no clip {clip}")
+        return {"clip": clip, "locked": locked}
 
     def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
         """Raises a manual alarm; the id of its clip. Raises NotThere, NotPossible."""

@@ -14,7 +14,7 @@ class NotPossible(Exception):
 class Service(Protocol):
     """The daemon as its API sees it. Every answer is plain values that JSON can hold, times as contract strings.
 
-    Called in the daemon's loop, so each method answers from memory and at once.
+    Called in the daemon's loop, so each method answers from memory and at once; what has to wait is a coroutine.
     """
 
     def status(self) -> dict[str, Any]:
@@ -27,6 +27,10 @@ class Service(Protocol):
         By start; the last one is being written where the camera is recorded now. `path` is absolute, as the file is
         called now (`.part`). A camera without any may be left out.
         """
+        ...
+
+    async def lock_clip(self, clip: int, locked: bool) -> dict[str, Any]:
+        """`{clip, locked}`: a locked clip is never deleted. Raises NotThere, VolumeMissing, NotPossible."""
         ...
 
     def trigger(self, camera: str, note: str | None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from nvr.units import US
 from nvr.web.address import SOCKET_NAME
 from nvr.web.app import build
 from nvr.web.listening import serve
+from nvr.web.service import NotThere
 
 NOON_US = 1_763_899_200 * US
 """2025-11-23T12:00:00Z: a Sunday without anything to do with clocks."""
@@ -66,6 +67,7 @@ class Daemon:
     live_is: dict[str, Any] = field(default_factory=dict)
     trouble: Exception | None = None
     triggered: list[tuple[str, str | None]] = field(default_factory=list)
+    clips: dict[int, bool] = field(default_factory=dict)
 
     def status(self) -> dict[str, Any]:
         if self.trouble is not None:
@@ -74,6 +76,12 @@ class Daemon:
 
     def live(self) -> dict[str, Any]:
         return self.live_is
+
+    async def lock_clip(self, clip: int, locked: bool) -> dict[str, Any]:
+        if clip not in self.clips:
+            raise NotThere(f"there is no clip {clip}")
+        self.clips[clip] = locked
+        return {"clip": clip, "locked": locked}
 
     def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
         if self.trouble is not None:

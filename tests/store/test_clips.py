@@ -107,7 +107,7 @@ def test_the_life_of_a_clip_step_by_step(house: House) -> None:
     put(house, BeginClip(1, NOW + 2 * US, 9 * US), ExtendClip(1, NOW + 40 * US))
     assert (one(house, 1).start_us, one(house, 1).pre_shortfall_us) == (NOW + 2 * US, 9 * US)
     assert one(house, 1).until_us == NOW + 40 * US
-    steps = [CloseClip(1, NOW + 41 * US, "too-long"), opened(2, NOW + 41 * US, continues=1)]
+    steps: list[ClipStep] = [CloseClip(1, NOW + 41 * US, "too-long"), opened(2, NOW + 41 * US, continues=1)]
     put(house, *steps)
     put(house, *steps)
     assert house.index.clips_closed >= 1

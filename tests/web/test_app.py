@@ -26,6 +26,11 @@ class Answers:
     def live(self) -> dict[str, Any]:
         return {"gate": [{"path": "/a/b.mp4.part", "run": 1}]}
 
+    async def lock_clip(self, clip: int, locked: bool) -> dict[str, Any]:
+        if clip != 7:
+            raise NotThere(f"there is no clip {clip}")
+        return {"clip": clip, "locked": locked}
+
     def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
         if camera == "gone":
             raise NotThere("there is no camera 'gone'; there are: gate, shed")
