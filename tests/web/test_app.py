@@ -145,6 +145,28 @@ def test_an_alarm_is_raised_by_hand_with_and_without_a_note() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        (b'{"clip": 7, "locked": true}', 200, {"clip": 7, "locked": True}),
+        (b'{"clip": 7, "locked": false}', 200, {"clip": 7, "locked": False}),
+        (b'{"clip": 8, "locked": true}', 404, {"error": "there is no clip 8"}),
+        (b'{"clip": 0, "locked": true}', 422, None),
+        (b'{"clip": 7, "locked": "yes"}', 422, None),
+        (b'{"clip": 7}', 422, None),
+    ],
+)
+def test_a_clip_is_locked_by_its_number(body: bytes, code: int, said: Any) -> None:
+    found, _, answered = asked(build(Answers()), "/api/v1/clips/lock", "POST", body)
+    assert found == code
+    assert said is None or json.loads(answered) == said
+
+
+def test_who_may_only_look_locks_no_clip() -> None:
+    app = build(Answers(), frozenset({Permission.VIEW}))
+    assert asked(app, "/api/v1/clips/lock", "POST", b'{"clip": 7, "locked": true}')[0] == 403
+
+
+@pytest.mark.parametrize(
     ("camera", "code", "sentence"),
     [
         ("gone", 404, "there is no camera 'gone'; there are: gate, shed"),
