@@ -221,6 +221,14 @@ def test_sizes_are_written_as_people_write_them(tmp_path: Path, text: str, size_
     assert read(tmp_path, LEAST + f"keep_free = {text}").volumes[0].keep_free_bytes == size_bytes
 
 
+def test_a_field_of_view_is_pairs_of_zoom_and_degrees(tmp_path: Path) -> None:
+    text = LEAST + '[camera.a]\nhost = "a"\nfield_of_view = [[0, 55.4],\n  [90.89, 2]]\n[camera.b]\nhost = "b"'
+    config = read(tmp_path, text)
+    assert config.cameras["a"].field_of_view == ((0.0, 55.4), (90.89, 2.0))
+    assert config.cameras["b"].field_of_view is None
+    assert config == read(tmp_path, text)
+
+
 def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path) -> None:
     text = LEAST + '[camera.a]\nhost = "a"\npassword = "x"\nuser = "u"\n[camera.b]\nhost = "b"\n'
     before, same, after = (read(tmp_path, text), read(tmp_path, text), read(tmp_path, text.replace('"x"', '"y"')))
@@ -299,6 +307,29 @@ def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path
         ('[metrics]\nlisten = ":9685"', "line 6: 'metrics.listen' must be an address and a port such as"),
         ('[metrics]\nlisten = "::1:9685"', "line 6: 'metrics.listen' must have an IPv6 address in brackets"),
         ('[metrics]\nlisten = "a:0"', "line 6: 'metrics.listen' must have a port from 1 to 65535, not 0"),
+        (
+            '[camera.a]\nhost = "a"\nfield_of_view = [[0, 55], [0, 2]]',
+            "line 7: 'camera.a.field_of_view' must have rising zoom figures whose pictures get narrower",
+        ),
+        (
+            '[camera.a]\nhost = "a"\nfield_of_view = [[0, 55], [90, 56]]',
+            "line 7: 'camera.a.field_of_view' must have rising zoom figures whose pictures get narrower",
+        ),
+        (
+            '[camera.a]\nhost = "a"\nfield_of_view = [[0, 55], [100, 2]]',
+            "line 7: 'camera.a.field_of_view' must have zoom figures from 0 to 99.99 and degrees between 0 and 180",
+        ),
+        (
+            '[camera.a]\nhost = "a"\nfield_of_view = [[0, nan]]',
+            "line 7: 'camera.a.field_of_view' must have zoom figures from 0 to 99.99 and degrees between 0 and 180",
+        ),
+        *(
+            (
+                f'[camera.a]\nhost = "a"\nfield_of_view = {wrong}',
+                "line 7: 'camera.a.field_of_view' must be pairs of a zoom figure and degrees, such as [[0, 55",
+            )
+            for wrong in ("[]", "55.4", '"wide"', "[0, 55.4]", "[[0, 55.4, 1]]", "[[0, true]]", "[{zoom = 0}]")
+        ),
         ('keep_free = "5 gigs"', 'line 5: \'volume[1].keep_free\' must be a size such as "5GB", "500MB" or'),
         ("keep_free = -1", "line 5: 'volume[1].keep_free' must be between 0 bytes and 8 EiB"),
         ("keep_free = 1.5", "line 5: 'volume[1].keep_free' must be a size such as \"5GB\""),

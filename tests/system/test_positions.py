@@ -16,7 +16,8 @@ from nvr.media.positions import unpack_positions
 from nvr.simulator.camera import Camera
 from nvr.simulator.options import CameraOptions, EncodeSettings
 from nvr.simulator.truth import SentVop
-from nvr.store.rows import Segment
+from nvr.store.looks import looks_of
+from nvr.store.rows import Box, LookKind, Segment
 from tests.system.footage import check_in_order, check_promises, path_of, pictures_of
 from tests.system.house import House
 from tests.system.world import World
@@ -106,6 +107,26 @@ def test_the_label_says_of_each_picture_what_was_sent_with_it(lives: Lives, came
     assert seen > 60
     assert recovered, "no file was cut by the kill"
     assert len({segment.row.run for segment, *_ in _files(lives, camera)}) >= 3
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_the_index_knows_where_it_looked_as_the_labels_do(lives: Lives, camera: str) -> None:
+    reader = lives.house.reader()
+    found, _ = reader.looks_along(camera, 0, 1 << 60, limit=1000)
+    told = []
+    for _, path, _ in _files(lives, camera):
+        said = label.read(path)
+        assert said is not None
+        told += looks_of(said, [picture.ticks for picture in boxes.samples(path)])
+    assert found == told
+    boxes_seen = {look.view.box for look in found}
+    kinds = {look.view.kind for look in found}
+    if camera == "resting":
+        assert boxes_seen == {Box(9_215, 9_215, 180, 180, 1_200, 1_200)}
+        assert LookKind.REST in kinds
+    else:
+        assert len(boxes_seen) > 2
+        assert LookKind.SWEEP in kinds
 
 
 @pytest.mark.parametrize("camera", CAMERAS)
