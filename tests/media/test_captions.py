@@ -79,7 +79,9 @@ def test_no_text_whatever_stops_the_reader(text: str) -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.none() | POSITIONS, WORDS), max_size=20))
 def test_the_track_of_a_file_is_rebuilt_from_its_texts(said: list[tuple[int, PanTiltZoom | None, int | None]]) -> None:
-    lines, positions, presets = [], [], []
+    lines: list[Line] = []
+    positions: list[PanTiltZoom | None] = []
+    presets: list[int | None] = []
     for frames, position, preset in said:
         lines.append(Line(len(positions) * 3_000, frames * 3_000, compose(position, tell(preset, None))))
         positions += [position] * frames

@@ -38,7 +38,7 @@ def position_at(number: int) -> PanTiltZoom | None:
 
 def record(room: Room, frames: list[Frame]) -> list[Path]:
     """Records everything; copies of the file as it was at each I-VOP, before it was sealed."""
-    copies = []
+    copies: list[Path] = []
     for frame in frames:
         room.take([frame])
         if not frame.key:
