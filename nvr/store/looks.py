@@ -5,8 +5,9 @@ look never reaches past its segment, so a stop that a segment's end cuts to less
 beside it.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Final
 
 from nvr.media.errors import NotDecodable
@@ -19,6 +20,7 @@ REST_WIDTH: Final = 20
 """A rest stays within this on every axis, in hundredths: a point and 0.1 to either side."""
 SHORTEST_REST_US: Final = US
 LONGEST_SWEEP_US: Final = 10 * US
+_TICK_US: Final = SHORTEST_REST_US // 2
 
 _CIRCLE: Final = 36_000
 _HALF: Final = _CIRCLE // 2
@@ -32,7 +34,7 @@ _MOST_PRESET: Final = 999
 class Looks:
     """Makes looks of one segment's positions, told in the order of time."""
 
-    __slots__ = ("_at", "_done", "_facts", "_pans", "_preset", "_since_us", "_tilts", "_zooms")
+    __slots__ = ("_at", "_done", "_facts", "_pans", "_preset", "_since_us", "_tilts", "_turned", "_zooms")
 
     def __init__(self) -> None:
         self._done: list[Look] = []
@@ -42,30 +44,46 @@ class Looks:
         self._zooms: list[int] = []
         """Since when the camera looked where; what is not in a look yet. Pan goes on past 360 degrees and below 0."""
         self._at: PanTiltZoom | None = None
+        self._turned = 0
+        """Whole circles until now, in hundredths."""
         self._preset: int | None = None
         self._facts: list[tuple[int, int | None]] = []
         """Since when which preset was told."""
 
     def add(self, utc_us: int, position: PanTiltZoom | None, preset: int | None = None) -> None:
         """From this moment on the camera looked there, and named this preset; later than all moments before."""
+        self.name(utc_us, preset)
+        self.follow((utc_us,), (position,))
+
+    def name(self, utc_us: int, preset: int | None) -> None:
+        """From this moment on the camera named this preset; may be told ahead of where it looked."""
         if preset != self._preset or not self._facts:
             self._facts.append((utc_us, preset))
             self._preset = preset
-        if position == self._at:
-            return
-        self._at = position
-        if position is None:
-            self._break(utc_us)
-            return
-        pan, tilt, zoom = position
-        pans = self._pans
-        if pans:
-            # The short way round: between two pictures no dome turns further.
-            pan = (pan - pans[-1] + _HALF) % _CIRCLE - _HALF + pans[-1]
-        self._since_us.append(utc_us)
-        pans.append(pan)
-        self._tilts.append(tilt)
-        self._zooms.append(zoom)
+
+    def follow(self, moments_us: Sequence[int], positions: Sequence[PanTiltZoom | None]) -> None:
+        """From each of these moments on, later and later, the camera looked there."""
+        at, pans, turned = self._at, self._pans, self._turned
+        begin, pan_to, tilt_to, zoom_to = self._since_us.append, pans.append, self._tilts.append, self._zooms.append
+        for utc_us, position in zip(moments_us, positions, strict=True):
+            if position == at:
+                continue
+            if position is None:
+                self._break(utc_us)
+            else:
+                pan, tilt, zoom = position
+                if pans and at is not None:
+                    # The short way round: between two pictures no dome turns further.
+                    if (step := pan - at[0]) >= _HALF:
+                        turned -= _CIRCLE
+                    elif step < -_HALF:
+                        turned += _CIRCLE
+                begin(utc_us)
+                pan_to(pan + turned)
+                tilt_to(tilt)
+                zoom_to(zoom)
+            at = position
+        self._at, self._turned = at, turned
 
     def finish(self, end_us: int) -> list[Look]:
         """All looks, in order; the last one lasts until then."""
@@ -91,27 +109,36 @@ class Looks:
 
     def _rests(self) -> Iterator[tuple[int, int]]:
         """From which place to before which one the camera stood; each begins as early and lasts as long as it can."""
-        since_us, pans, tilts, zooms = self._since_us, self._pans, self._tilts, self._zooms
-        count, end_us = len(pans), since_us[-1]
-        first = last = 0
-        while first < count and end_us - (from_us := since_us[first]) >= SHORTEST_REST_US:
-            least_us = from_us + SHORTEST_REST_US
-            while since_us[last + 1] < least_us:
-                last += 1
-            if (
-                -REST_WIDTH <= pans[last] - pans[first] <= REST_WIDTH  # most places of a moving camera end here
-                and -REST_WIDTH <= tilts[last] - tilts[first] <= REST_WIDTH
-                and -REST_WIDTH <= zooms[last] - zooms[first] <= REST_WIDTH
-                and all(
-                    max(column[first : last + 1]) - min(column[first : last + 1]) <= REST_WIDTH
-                    for column in (pans, tilts, zooms)
-                )
+        since_us = self._since_us
+        end_us, first, last, looked_at = since_us[-1], 0, 0, 0
+        while end_us - (from_us := since_us[first]) >= SHORTEST_REST_US:
+            if first >= looked_at:
+                # A second that begins here or up to the next tick holds that tick and the one after: most places of a
+                # camera that moves need no closer look.
+                tick_us = -(-from_us // _TICK_US) * _TICK_US
+                at = bisect_right(since_us, tick_us, first) - 1
+                looked_at = at + 1
+                if not self._are_near(at, bisect_right(since_us, tick_us + _TICK_US, at) - 1):
+                    first = looked_at
+                    continue
+            last = bisect_left(since_us, from_us + SHORTEST_REST_US, max(first, last)) - 1
+            if self._are_near(first, last) and all(
+                max(column[first : last + 1]) - min(column[first : last + 1]) <= REST_WIDTH
+                for column in (self._pans, self._tilts, self._zooms)
             ):
                 end = self._end_of_rest(first, last + 1)
                 yield first, end
-                first, last = end, max(last, end)
+                first = end
             else:
                 first += 1
+
+    def _are_near(self, one: int, other: int) -> bool:
+        """Whether both places may belong to one rest."""
+        return (
+            -REST_WIDTH <= self._pans[other] - self._pans[one] <= REST_WIDTH
+            and -REST_WIDTH <= self._tilts[other] - self._tilts[one] <= REST_WIDTH
+            and -REST_WIDTH <= self._zooms[other] - self._zooms[one] <= REST_WIDTH
+        )
 
     def _end_of_rest(self, first: int, end: int) -> int:
         """How far what is still up to `end` stays so."""
@@ -186,19 +213,13 @@ def looks_between(
 ) -> list[Look]:
     """The looks of [start, end), through which so many ticks pass at one pace; pictures begin at `ticks`, from 0."""
     looks, span_us = Looks(), end_us - start_us
-    presets = {fact.frame: fact.preset for fact in facts}
-    changes = sorted(presets)
-    frame = known = 0
-    preset = None
-    for count, position in rests:
-        until = frame + count
-        while frame < until:
-            if known < len(changes) and changes[known] <= frame:
-                preset = presets[changes[known]]
-                known += 1
-            looks.add(start_us + ticks[frame] * span_us // duration_ticks, position, preset)
-            # What the camera says besides changes seldom: the next frame to look at is mostly that of the next rest.
-            frame = min(until, changes[known]) if known < len(changes) else until
+    looks.name(start_us, None)
+    for fact in facts:
+        looks.name(start_us + ticks[fact.frame] * span_us // duration_ticks, fact.preset)
+    begins = accumulate((rest.frames for rest in rests[:-1]), initial=0) if rests else ()
+    looks.follow(
+        [start_us + ticks[frame] * span_us // duration_ticks for frame in begins], [rest.position for rest in rests]
+    )
     return looks.finish(end_us)
 
 
