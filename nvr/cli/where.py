@@ -80,7 +80,7 @@ def where_(
         return where(
             reader,
             wanted,
-            cameras=camera,
+            cameras=camera or None,
             start_us=start_us,
             end_us=end_us,
             after=after,
