@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import av
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from nvr.media.captions import Line
 from nvr.media.durable import Disk, DurableFile
 from nvr.media.errors import NotDecodable
 from nvr.media.frame import Unit
-from nvr.media.stitch import Source, Stitched, window
+from nvr.media.stitch import Mark, Source, Stitched, window
 
 Encode = Callable[..., list[Unit]]
 Record = Callable[..., DurableFile]
@@ -313,3 +314,47 @@ def joined(lines: list[Line]) -> list[Line]:
         else:
             whole.append(line)
     return whole
+
+
+def chapters(path: Path) -> list[tuple[str, int, int]]:
+    """Title, start and end (ms) of each."""
+    with av.open(str(path)) as film:
+        return [(one["metadata"]["title"], int(one["start"]), int(one["end"])) for one in film.chapters()]
+
+
+def test_marks_are_chapters_that_players_name(segments: list[Path], play: Play, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    marks = [Mark(START - 5, "before"), Mark(START + 1_500_000, "alarm"), Mark(START + 60_000_000, "too late")]
+    (stitched,) = window(follow(segments), out, marks=marks, label_for=clip_label)
+    assert chapters(out) == [("before", 0, 1500), ("alarm", 1500, 4000)]
+    assert bytes_of(out) == [picture for path in segments for picture in bytes_of(path)]
+    assert ticks_of(out) == [3000 * number for number in range(120)]
+    assert boxes.examine(out).sealed
+    assert play(out).complaints == ""
+    assert stitched.duration_ticks == 360_000
+
+
+def test_of_marks_that_came_before_a_film_the_last_names_its_beginning(segments: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    window(follow(segments), out, marks=[Mark(START - 9, "before"), Mark(START - 5, "alarm")])
+    assert chapters(out) == [("alarm", 0, 4000)]
+
+
+def clip_label(stitched: Stitched) -> label.Label:
+    return label.Label(
+        archive=UUID(int=1),
+        camera="gate",
+        run=1,
+        seq=0,
+        start_us=stitched.start_us,
+        end_us=stitched.end_us,
+        frames=stitched.frames,
+        duration_ticks=stitched.duration_ticks,
+        time_base=stitched.time_base,
+        first_tick=0,
+        zero_us=stitched.start_us,
+        slope_ppb=0,
+        clock=label.ClockSource.STREAM,
+        synchronised=True,
+        kind=label.Kind.CLIP,
+    )

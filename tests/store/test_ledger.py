@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvr.store.ledger import Covered, DropSpan, Ledger, PutSpan, SpanChange, coverage
+from nvr.store.ledger import Covered, DropSpan, Ledger, PutSpan, SpanChange, coverage, unrecorded_us
 from nvr.store.rows import Recorded, Span, SpanKind
 
 
@@ -227,3 +227,13 @@ def test_what_nobody_speaks_of_is_an_unknown_gap_or_whatever_the_caller_knows() 
     ]
     assert coverage([], [], None, 0, 0, 12, rest="service-crashed") == [Covered("gap", 0, 12, "service-crashed")]
     assert coverage([], [], None, 0, 12, 12) == []
+
+
+def test_what_is_missing_of_a_window_is_told_in_the_time_it_was_recorded_in() -> None:
+    recorded = [Recorded(0, 40, 0), Recorded(50, 80, 0), Recorded(0, 1000, 1)]
+    spans = [Span(SpanKind.GAP, "frames-missing", 10, 15, 0), Span(SpanKind.GAP, "clock-step", 60, None, 1)]
+    assert unrecorded_us(recorded, spans, 0, 0, 100) == 5 + 10 + 20
+    assert unrecorded_us(recorded, spans, 0, 20, 40) == 0
+    assert unrecorded_us(recorded, spans, 1, 0, 100) == 40
+    assert unrecorded_us([], [], 0, 10, 30) == 20
+    assert unrecorded_us(recorded, spans, 0, 30, 30) == 0
