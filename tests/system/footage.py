@@ -216,7 +216,7 @@ def decode(paths: Sequence[Path], *, any_interval: bool = False) -> None:
         done = subprocess.run(words, capture_output=True, text=True, timeout=_PLAYER_S, check=False)
         if (done.returncode, done.stderr) == (0, ""):
             return []
-        return [f"ffmpeg {', '.join(map(str, some))}: {done.stderr[:2000]}"]
+        return [f"{done.stderr[:2000]} (ffmpeg {', '.join(map(str, some))})"]
 
     with ThreadPoolExecutor(_PLAYERS) as pool:
         told = pool.map(play, [paths[at : at + _AT_ONCE] for at in range(0, len(paths), _AT_ONCE)])

@@ -49,6 +49,8 @@ ENCODED: Final = {
     "rate-change": QVGA,
 } | {name: replace(QVGA, frame_rate=rate, i_interval=max(1, int(rate / 2))) for name, rate in RATES.items()}
 CAMERAS: Final = tuple(ENCODED)
+CHANGED: Final = ("long-group", "rate-change", "vol-twice")
+"""Cameras that are told to encode otherwise in between, and begin anew at that moment."""
 
 
 @dataclass(slots=True)
@@ -190,13 +192,19 @@ def test_segments_of_a_run_meet_without_a_seam(recorded: Recorded, camera: str) 
 
 
 def test_every_file_plays_from_end_to_end(recorded: Recorded) -> None:
-    paths = list(recorded.opened)
-    assert len(paths) > 100
-    decode(paths)
+    assert len(recorded.opened) > 100
+    check_decodes(recorded)
 
 
 def test_ffprobe_agrees_about_every_kind_of_file(recorded: Recorded) -> None:
     check_probed(recorded, lambda number, last: number in (0, last // 2, last))
+
+
+def check_decodes(recorded: Recorded) -> None:
+    """Decodes every file; those of a camera that began anew in between hold two pictures at any distance."""
+    for changed in (False, True):
+        cameras = [camera for camera in CAMERAS if (camera in CHANGED) is changed]
+        decode([_path(recorded, s) for camera in cameras for s in recorded.segments[camera]], any_interval=changed)
 
 
 def check_probed(recorded: Recorded, chosen: Callable[[int, int], bool]) -> None:
@@ -215,7 +223,8 @@ def test_the_file_being_written_plays_up_to_its_last_whole_fragment(recorded: Re
     # Files of a second and fragments of a second: some have no whole fragment yet, the one of a long group has.
     assert "long-group" in recorded.growing
     probe(list(recorded.growing.values()))
-    decode(list(recorded.growing.values()))
+    for camera, copy in recorded.growing.items():
+        decode([copy], any_interval=camera in CHANGED)
 
 
 @pytest.mark.parametrize("camera", CAMERAS)

@@ -19,7 +19,6 @@ from tests.system.footage import (
     check_promises,
     decode,
     path_of,
-    probe,
     segments_of,
     unpromised,
 )
@@ -41,9 +40,9 @@ def test_two_minutes_are_exact_over_twenty_rotations(world: World, tmp_path: Pat
         assert min(len(done.segments[camera]) for camera in test_exactness.CUT) > 20
         for camera in test_exactness.CAMERAS:
             test_exactness.test_files_play_at_true_speed(done, camera)
-        probe(list(done.growing.values()))
         test_exactness.check_probed(done, lambda number, last: True)
-        decode([*done.growing.values(), *done.opened])
+        test_exactness.test_the_file_being_written_plays_up_to_its_last_whole_fragment(done)
+        test_exactness.check_decodes(done)
         assert unpromised(done.house) == set()
 
 
