@@ -63,10 +63,13 @@ class Keeper:
 
     # ---- what asks for footage
 
-    def trigger(self, call: Call) -> list[Step]:
-        """An alarm: the seconds before it are kept and its clip opens; the steps, for whoever enters the alarm."""
+    def keep_since(self, from_us: int) -> None:
+        """Keeps what is held of the time since then; once for all alarms of one report, whose pre-rolls may differ."""
         if self.gate.admission is Admission.HOLD:
-            self._release(self.ring.since(call.from_us))
+            self._release(self.ring.since(from_us))
+
+    def trigger(self, call: Call) -> list[Step]:
+        """An alarm opens its clip, after `keep_since`; the steps, for whoever enters the alarm."""
         steps = self._desk.trigger(call)
         self._decide()
         return steps

@@ -105,6 +105,9 @@ class AlarmWatch:
 
     def _answer(self, answers: Sequence[Answer], note: str | None) -> int:
         clip = 0
+        wanted_us = [answer.call.from_us for answer in answers if isinstance(answer, Alarm)]
+        if wanted_us:
+            self._keeper.keep_since(min(wanted_us))
         for answer in answers:
             match answer:
                 case Alarm():

@@ -160,7 +160,12 @@ class Daemon:
 
     async def _listen(self, doors: AsyncExitStack) -> None:
         answers = Answers(
-            self._units, self._failed, self._metrics.cameras, self._store.shelves.all, self._host_clock.standing
+            self._units,
+            self._failed,
+            self._metrics.cameras,
+            self._store.shelves.all,
+            self._host_clock.standing,
+            self._store.exporter,
         )
         await doors.enter_async_context(await serve(api.build(answers), unix=self._settings.data_dir / SOCKET_NAME))
         if self._settings.metrics.address is not None:
@@ -260,8 +265,6 @@ class Daemon:
 
     def _look_at_clips(self) -> None:
         """A clip is made into a file once nothing of it is still being written."""
-        if self._store.exporter is None:
-            return
         unsealed = {}
         for name, unit in self._units.items():
             open_segments = [segment.identity for segment in unit.recorder.uncommitted()]

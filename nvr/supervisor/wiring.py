@@ -57,13 +57,13 @@ class Store:
     reader: Reader
     shelves: Shelves
     recovery: recovery.Recovery
-    exporter: Exporter | None
-    """Makes files of clips; None where none are wanted."""
+    exporter: Exporter
+    """Makes files of clips, where they are wanted, and looks after their locks."""
     held: lock.DataDirLock
 
     def close(self, within_s: float) -> bool:
         """Everything to disk and the lock given back; False where a disk did not answer in time."""
-        done = [self.exporter is None or self.exporter.stop(within_s / 2)]
+        done = [self.exporter.stop(within_s / 2)]
         done += [shelf.thread.stop(within_s / 2) for shelf in self.shelves.all]
         for shelf in self.shelves.all:
             if shelf.volume is not None:
@@ -93,7 +93,7 @@ def open_store(config: Config, metrics: Metrics, clock: Clock) -> Store:
         found = _recover(index, reader, shelves, metrics, clock)
         _dismiss(config, index, reader, found, clock.utc_us())
         undo.pop_all()
-    exporter = Exporter(index, reader, shelves, clock) if config.recording.export_clips else None
+    exporter = Exporter(index, reader, shelves, clock, exports=config.recording.export_clips)
     return Store(index, reader, shelves, found, exporter, held)
 
 

@@ -66,11 +66,12 @@ class Keeper:
         self._decide(at_us)
 
     def _answer(self, answers: list[Answer], at_us: int) -> None:
+        wanted_us = [answer.call.from_us for answer in answers if isinstance(answer, Alarm)]
+        if wanted_us and self.gate.admission is Admission.HOLD:
+            self._flush(self.ring.since(min(wanted_us)))
         for answer in answers:
             match answer:
                 case Alarm():
-                    if self.gate.admission is Admission.HOLD:
-                        self._flush(self.ring.since(answer.call.from_us))
                     self.steps += self.desk.trigger(answer.call)
                 case Again():
                     self.steps += self.desk.again(answer.call)
