@@ -64,7 +64,7 @@ class Keeper:
     # ---- what asks for footage
 
     def keep_since(self, from_us: int) -> None:
-        """Keeps what is held of the time since then; once for all alarms of one report, whose pre-rolls may differ."""
+        """Keeps what is held of the time since then; what is older is let go."""
         if self.gate.admission is Admission.HOLD:
             self._release(self.ring.since(from_us))
 

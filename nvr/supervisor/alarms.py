@@ -105,9 +105,10 @@ class AlarmWatch:
 
     def _answer(self, answers: Sequence[Answer], note: str | None) -> int:
         clip = 0
-        wanted_us = [answer.call.from_us for answer in answers if isinstance(answer, Alarm)]
-        if wanted_us:
-            self._keeper.keep_since(min(wanted_us))
+        raised_us = [answer.at_us for answer in answers if isinstance(answer, Alarm)]
+        if raised_us:
+            # As far back as any rule may want: another one may be waiting for its debounce.
+            self._keeper.keep_since(min(raised_us) - self._book.reach_us)
         for answer in answers:
             match answer:
                 case Alarm():

@@ -66,9 +66,9 @@ class Keeper:
         self._decide(at_us)
 
     def _answer(self, answers: list[Answer], at_us: int) -> None:
-        wanted_us = [answer.call.from_us for answer in answers if isinstance(answer, Alarm)]
-        if wanted_us and self.gate.admission is Admission.HOLD:
-            self._flush(self.ring.since(min(wanted_us)))
+        raised_us = [answer.at_us for answer in answers if isinstance(answer, Alarm)]
+        if raised_us and self.gate.admission is Admission.HOLD:
+            self._flush(self.ring.since(min(raised_us) - self.book.reach_us))
         for answer in answers:
             match answer:
                 case Alarm():
