@@ -152,11 +152,11 @@ _AMID: list[tuple[str, type[LinkError], str]] = [
     ("cut", LinkLost, "the camera closed the connection"),
     ("cut-vop", LinkLost, "closed the connection inside a part, "),
     ("cut-vop:rst", LinkLost, "closed the connection"),
-    ("garbage", LinkLost, "the camera's stream cannot be followed: delimiter"),
+    ("garbage", LinkLost, "the camera's stream cannot be followed: "),
     ("huge-length", LinkLost, "Content-Length 99999999999 is more than"),
     ("negative-length", LinkLost, "Content-Length '-5' is no size"),
     ("endless-part-head", LinkLost, "the head of a part is longer than"),
-    ("short-part", LinkLost, "the camera's stream cannot be followed: delimiter"),
+    ("short-part", LinkLost, "the camera's stream cannot be followed: "),
     ("short-part:close", LinkLost, "closed the connection inside a part, "),
 ]
 
