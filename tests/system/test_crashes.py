@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -183,10 +184,11 @@ def test_each_crash_is_a_gap_of_that_name(crashes: Crashes, camera: str) -> None
     spans = crashes.covered[camera]
     # A picture that was saved counts for its interval, which may reach past the crash.
     interval_us = int(1_000_000 / ENCODED[camera].frame_rate)
-    for crashed_us in crashes.crashed_us:
+    for before_us, crashed_us in pairwise([0, *crashes.crashed_us]):
         (at,) = [span for span in spans if span.start_us <= crashed_us + interval_us < span.end_us]
         assert (at.kind, at.reason) == ("gap", "service-crashed"), spans
-        assert crashed_us - at.start_us <= crashes.promised_s * 1_000_000 + 1_000_000
+        # One gap is of two crashes where the life between them was too short for anything to be saved.
+        assert at.start_us <= before_us or crashed_us - at.start_us <= (crashes.promised_s + 1) * 1_000_000
     assert {span.reason for span in spans} <= {None, "service-crashed", "service-stopped"}
     crashes.house.coverage(camera)
 
