@@ -1,7 +1,7 @@
 """How quickly footage is found by where cameras looked, whether that is what every label says, and what it adds to the
 index.
 
-    python -m bench.search                       # 30 days of 8 cameras on patrol: ten minutes, 1 GB of memory
+    python -m bench.search                       # 30 days of 8 cameras on patrol: 20 minutes
     python -m bench.search --days 2 --cameras 4  # a look
 
 Fills a real index as the recorder would, one segment a minute, each with the looks of its own label; the labels' tracks
