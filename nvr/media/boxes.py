@@ -1,12 +1,7 @@
 """Reading MP4 (ISO/IEC 14496-12) without a demuxer: what is whole in a file, and where each picture lies.
 
-A growing file, as FFmpeg 8's hybrid muxer writes it (tried, write by write):
-
-    ftyp · free (8 bytes) · free (40 bytes, a second ftyp in it) · moov · mdat · moof · mdat · moof · mdat …
-
-The first moov holds the first fragment's own samples. Closing writes the last fragment, then a moov of everything, then
-8 bytes over the head of the 40-byte free: an mdat that reaches to the new moov. Past 4 GB it writes 16 bytes from the
-8-byte free on, a 64-bit mdat.
+What nvr writes is drawn in mp4_boxes.py: a growing file has its samples in fragments, a closed one in the moov behind
+them, to which an mdat in place of a free box at the front reaches.
 """
 
 import os
@@ -25,9 +20,9 @@ from nvr.media.captions import Line
 from nvr.media.errors import NotDecodable
 from nvr.media.frame import Vol
 from nvr.media.label import BOX_UUID, box_length
+from nvr.media.mp4_boxes import FREES, FREES_AT, FRONT, closing
 from nvr.media.mpeg4 import find_vol
 
-_FRONT_FREES: Final = struct.pack(">I4sI4s", 8, b"free", 40, b"free")
 _ITEMS: Final = {b"\xa9nam": "title", b"\xa9cmt": "comment", b"\xa9too": "encoder"}
 _MAX_INDEX: Final = 64 << 20  # a moov of a day at 30 pictures a second takes 10 MB
 _MAX_SAMPLES: Final = 3_000_000  # a day at 30 pictures a second
@@ -226,14 +221,14 @@ class _Layout:
 
     def __init__(self, file: _File) -> None:
         self.first: Box | None = None
-        """The first moov: of a growing file's first fragment, or of everything in a file of another muxer."""
-        self.first_mdat: Box | None = None
+        """The first moov: of no sample in a growing file, of everything in a file of another muxer."""
+        self.has_mdat = False
+        """There is an mdat that belongs to no fragment."""
         self.fragments: list[tuple[Box, Box]] = []
         """Whole moof + mdat pairs."""
         self.final: Box | None = None
         """The moov of everything that closing wrote."""
-        self.front = self._front(file)
-        """Offset of the box that closing rewrites; None in a file that the hybrid muxer did not begin."""
+        self.is_ours = file.at(0, FREES_AT) == FRONT[:FREES_AT] and file.at(len(FRONT) + 4, 4) == b"moov"
         self.front_done = False
         """The front points at the final moov."""
         self._read(file)
@@ -243,20 +238,11 @@ class _Layout:
         """The moov to read samples from first."""
         return self.final or self.first
 
-    def _front(self, file: _File) -> int | None:
-        ftyp = file.box(0)
-        if ftyp is None or ftyp.kind != b"ftyp":
-            return None
-        front = ftyp.end + 8
-        return front if file.at(front + 44, 4) == b"moov" else None
-
     def _read(self, file: _File) -> None:
-        start = 0
-        if self.front is not None:
-            start = self.front + 40
-            self._read_front(file, self.front)
+        if self.is_ours:
+            self._read_front(file)
         moof: Box | None = None
-        for box in file.boxes(start):
+        for box in file.boxes(len(FRONT) if self.is_ours else 0):
             if box.kind == b"moov":
                 if self.first is not None:
                     self.final = self.final or box
@@ -267,11 +253,11 @@ class _Layout:
             elif box.kind == b"mdat" and moof is not None:
                 self.fragments.append((moof, box))
                 moof = None
-            elif box.kind == b"mdat" and self.first_mdat is None:
-                self.first_mdat = box
+            elif box.kind == b"mdat":
+                self.has_mdat = True
 
-    def _read_front(self, file: _File, front: int) -> None:
-        for at, header in ((front, 8), (front - 8, 16)):
+    def _read_front(self, file: _File) -> None:
+        for at, header in ((FREES_AT + 8, 8), (FREES_AT, 16)):
             mdat = file.box(at)
             if mdat is not None and mdat.kind == b"mdat" and mdat.header == header:
                 moov = file.box(mdat.end)
@@ -283,18 +269,17 @@ def _examine(file: _File) -> Condition:
     layout = _Layout(file)
     if layout.first is None:
         return Condition(State.EMPTY, 0)
-    if layout.front is None:
+    if not layout.is_ours:
         return _examine_foreign(file, layout)
     if layout.final is not None and _adds_up(file, layout):
         label_bytes = _label_bytes(file, layout.final.end)
         if layout.front_done:
             return Condition(State.CLOSED, layout.final.end, None, label_bytes)
-        return Condition(State.HALF_CLOSED, layout.final.end, _closing(layout.front, layout.final.offset), label_bytes)
+        return Condition(State.HALF_CLOSED, layout.final.end, closing(layout.final.offset), label_bytes)
     good_bytes = _good_bytes(file, layout)
-    opening = _FRONT_FREES if file.at(layout.front - 8, 16) != _FRONT_FREES else None
-    mend = None if opening is None else (layout.front - 8, opening)
     if good_bytes == 0:
         return Condition(State.EMPTY, 0)
+    mend = (FREES_AT, FREES) if file.at(FREES_AT, len(FREES)) != FREES else None
     return Condition(State.OPEN, good_bytes, mend, _label_bytes(file, good_bytes))
 
 
@@ -304,7 +289,7 @@ def _examine_foreign(file: _File, layout: _Layout) -> Condition:
     for box in file.boxes(0):
         if not (box.kind == b"uuid" and file.at(box.offset + 8, 16) == BOX_UUID.bytes):
             end = box.end
-    whole = layout.first_mdat is not None or bool(layout.fragments)
+    whole = layout.has_mdat or bool(layout.fragments)
     return Condition(State.CLOSED if whole else State.EMPTY, end if whole else 0, None, _label_bytes(file, end))
 
 
@@ -324,13 +309,10 @@ def _good_bytes(file: _File, layout: _Layout) -> int:
     A power cut may leave boxes whose length is right but which hold zeros, behind the last sync.
     """
     good_bytes = 0
-    if layout.first is None or layout.first_mdat is None:
+    if layout.first is None:
         return good_bytes
     with suppress(NotDecodable):
         track = _video_track(_children(file.read(layout.first)), file.most_samples)
-        if not track.samples or not _begin_with_something(file, track.samples):
-            return good_bytes
-        good_bytes = layout.first_mdat.end
         for moof, mdat in layout.fragments:
             pictures = _fragment_samples(file, moof, track, 0)
             if not pictures or not _begin_with_something(file, pictures):
@@ -344,13 +326,6 @@ def _begin_with_something(file: _File, pictures: list[Sample]) -> bool:
         picture.offset + picture.size <= file.size and any(file.at(picture.offset, min(64, picture.size)))
         for picture in pictures
     )
-
-
-def _closing(front: int, moov_at: int) -> tuple[int, bytes]:
-    """What the muxer would have written over the front to make everything up to the final moov one mdat."""
-    if moov_at - front < 1 << 32:
-        return front, struct.pack(">I4s", moov_at - front, b"mdat")
-    return front - 8, struct.pack(">I4sQ", 1, b"mdat", moov_at - front + 8)
 
 
 def _label_bytes(file: _File, at: int) -> int:
@@ -387,8 +362,7 @@ def _all_samples(file: _File, layout: _Layout, track: "_Track", *, whole: bool) 
     """A track's samples: those of its table, and unless that is `whole`, those of the fragments."""
     if whole:
         return track.samples
-    # Where the first fragment's own bytes are not all there, the table's are not either.
-    found = [] if layout.front is not None and layout.first_mdat is None else list(track.samples)
+    found = list(track.samples)
     tick = track.end_tick
     for moof, _ in layout.fragments:
         fragment = _fragment_samples(file, moof, track, tick)

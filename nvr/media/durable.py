@@ -6,6 +6,7 @@
 import ctypes
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ _RENAME_NOREPLACE: Final = 1
 
 Octets = bytes | bytearray | memoryview
 """What can be written."""
+
+MOST_PIECES: Final = 1024  # IOV_MAX of Linux (writev(2))
 
 
 class Disk:
@@ -31,9 +34,11 @@ class Disk:
     def close(self, fd: int) -> None:
         os.close(fd)
 
-    def write(self, fd: int, data: Octets) -> int:
-        """Writes at the descriptor's position; returns how many bytes went out, perhaps fewer than asked."""
-        return os.write(fd, data)
+    def write(self, fd: int, *pieces: Octets) -> int:
+        """Writes at the descriptor's position, one after the other as one piece; returns how many bytes went out,
+        perhaps fewer than asked. At most `MOST_PIECES`.
+        """
+        return os.writev(fd, pieces)
 
     def seek(self, fd: int, offset: int) -> int:
         return os.lseek(fd, offset, os.SEEK_SET)
@@ -91,8 +96,8 @@ class Disk:
 class DurableFile:
     """A file the MP4 writer writes to: each write goes out whole or raises, and the first trouble is the last write.
 
-    A write below the file's end is preceded by fdatasync of everything written so far: a hybrid MP4 is closed by a new
-    moov behind the footage and 8 bytes rewritten at its front, and a disk that keeps the second without the first has
+    A write below the file's end is preceded by fdatasync of everything written so far: an MP4 is closed by a new moov
+    behind the footage and 8 bytes rewritten at its front, and a disk that keeps the second without the first has
     lost the file. One thread at a time.
     """
 
@@ -108,28 +113,28 @@ class DurableFile:
         self.synced_bytes = 0
         """Bytes from the front that were on disk at the last sync."""
         self.trouble: OSError | None = None
-        """The first OSError; FFmpeg may have swallowed it, the owner asks here."""
+        """The first OSError; from then on nothing is written."""
 
     @classmethod
     def create(cls, path: Path, disk: Disk) -> "DurableFile":
         """Creates a file that must not exist yet."""
         return cls(disk.open_exclusive(path), disk)
 
-    def write(self, data: Octets) -> int:
-        """Writes all of `data` at the position; returns its length or raises OSError."""
+    def write(self, *pieces: Octets) -> None:
+        """Writes all of the pieces at the position, one after the other; raises OSError."""
         self._refuse_after_trouble()
         try:
             if self._position < self.size and self.synced_bytes < self.size:
                 self._fdatasync()
-            self._write_all(data)
+            for first in range(0, len(pieces), MOST_PIECES):
+                self._write_all(pieces[first : first + MOST_PIECES])
         except OSError as trouble:
             self.trouble = trouble
             raise
-        return len(data)
 
     def append(self, data: Octets) -> None:
         """Writes `data` behind the end, wherever the position was."""
-        self.seek(0, os.SEEK_END)
+        self.seek(self.size)
         self.write(data)
 
     def sync(self) -> None:
@@ -155,28 +160,16 @@ class DurableFile:
         """Learns that a syncfs begun when the file had `size` bytes has succeeded."""
         self.synced_bytes = max(self.synced_bytes, size)
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Moves the position; a position past the end is refused, no hole is ever made."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        target = start + offset
-        if not 0 <= target <= self.size:
-            raise OSError(errno.EINVAL, f"position {target} outside of a file of {self.size} bytes")
-        if target != self._position:
-            self._disk.seek(self._fd, target)
-            self._position = target
-        return target
-
-    def tell(self) -> int:
-        return self._position
+    def seek(self, offset: int) -> None:
+        """Moves the position; one past the end is refused, no hole is ever made."""
+        if not 0 <= offset <= self.size:
+            raise OSError(errno.EINVAL, f"position {offset} outside of a file of {self.size} bytes")
+        if offset != self._position:
+            self._disk.seek(self._fd, offset)
+            self._position = offset
 
     def fileno(self) -> int:
         return self._fd
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def close(self) -> None:
         """Gives the descriptor back, without syncing; harmless when repeated."""
@@ -184,22 +177,14 @@ class DurableFile:
             fd, self._fd = self._fd, -1
             self._disk.close(fd)
 
-    def _write_all(self, data: Octets) -> None:
-        written = self._write_some(data)
-        if written < len(data):
-            # FFmpeg takes a short write for a whole one: on a nearly full disk no exception and no moov, so it must
-            # never see one.
-            rest = memoryview(data)[written:]
-            while rest:
-                rest = rest[self._write_some(rest) :]
-
-    def _write_some(self, data: Octets) -> int:
-        written = self._disk.write(self._fd, data)
-        if written <= 0 < len(data):
-            raise OSError(errno.EIO, "the disk took no byte and named no error")
-        self._position += written
-        self.size = max(self.size, self._position)
-        return written
+    def _write_all(self, pieces: Sequence[Octets]) -> None:
+        while pieces:
+            written = self._disk.write(self._fd, *pieces)
+            self._position += max(0, written)
+            self.size = max(self.size, self._position)
+            if written <= 0 and any(map(len, pieces)):
+                raise OSError(errno.EIO, "the disk took no byte and named no error")
+            pieces = _rest_of(pieces, written)
 
     def _fdatasync(self) -> None:
         self._disk.fdatasync(self._fd)
@@ -208,6 +193,15 @@ class DurableFile:
     def _refuse_after_trouble(self) -> None:
         if self.trouble is not None:
             raise self.trouble
+
+
+def _rest_of(pieces: Sequence[Octets], written: int) -> Sequence[Octets]:
+    """What is left of the pieces once that many bytes of them are written; a nearly full disk takes only some."""
+    for number, piece in enumerate(pieces):
+        if written < len(piece):
+            return [memoryview(piece)[written:], *pieces[number + 1 :]]
+        written -= len(piece)
+    return ()
 
 
 def rename_by_link(source: Path, target: Path) -> None:

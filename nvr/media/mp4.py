@@ -1,37 +1,30 @@
 """The only writer of MP4: coded pictures in, a file that plays while it grows, after a crash, and when it is closed.
 
-The file grows as fragments (`hybrid_fragmented`): what is on disk at any moment is readable up to the last whole
-fragment. Closing it appends one index of everything and turns the front into an ordinary MP4's (boxes.py).
+The file grows as fragments: what is on disk at any moment is readable up to the last whole one. Closing it appends one
+index of everything and turns the front into an ordinary MP4's (mp4_boxes.py). Pictures go from the bytes that came to
+the disk in one gathered write a fragment and are never copied: a muxer library takes twice the time, more than all
+else that is done to a picture here (bench/README.md).
 """
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-import av
-
-from nvr.media.durable import DurableFile, Octets
+from nvr.media.durable import DurableFile
 from nvr.media.errors import NotDecodable
 from nvr.media.frame import Vol
+from nvr.media.mp4_boxes import FRONT, Chapter, Run, Track, closing, moof, moov, text_track, video_track
 from nvr.media.mpeg4 import leads_with_vol
 from nvr.units import US
 
-_BUFFER: Final = 1 << 16  # measured: 64 kB costs no more CPU than 512 kB and saves a quarter of a megabyte per camera
+__all__ = ["Chapter", "Mp4File"]
+
 _MIN_FRAGMENT_US: Final = US // 2  # a stream of I-VOPs alone would else make a fragment of every picture
-_MIN_TICKS: Final = 10_000  # below, FFmpeg doubles the time scale behind our back
-_NEVER: Final = 1 << 63
 _MAX_LINE: Final = 0xFFFF
 _NO_TEXT: Final = b"\0\0"
-
-
-class Chapter(NamedTuple):
-    """A part of a film that players name and jump to."""
-
-    start_us: int
-    """From the film's first picture on."""
-    end_us: int
-    title: str
+_MOST_TICKS: Final = (1 << 32) - 1  # what a picture can stand: 13 hours at 90 000 ticks a second (8.6.1.2)
 
 
 class Mp4File:
@@ -52,59 +45,42 @@ class Mp4File:
         text: bool = False,
         chapters: Sequence[Chapter] = (),
     ) -> None:
-        """Begins a file; nothing is written before the first picture.
+        """Begins a file; nothing is written before the first fragment is whole.
 
-        `time_base` is 1/n with n of at least 10 000. `metadata`: title, comment, creation_time (ISO 8601).
+        `time_base` is 1/n. `metadata`: title, comment, creation_time (ISO 8601).
         `fragment_us`: a fragment is written at each I-VOP and at least this often (and at most twice a second).
         `text`: adds a timed text track (tx3g) for `add_text`. Each fragment then holds the text of its own pictures.
         `chapters`: of a film whose length is known; they are in the file once it is closed.
         """
-        if time_base.numerator != 1 or time_base.denominator < _MIN_TICKS:
-            raise ValueError(f"a time base of {time_base}, 1/{_MIN_TICKS} or finer is needed")
+        if time_base.numerator != 1:
+            raise ValueError(f"a time base of {time_base}, 1/n is needed")
         self._file = file
         self._vol = vol
         self._time_base = time_base
+        self._metadata = metadata
+        self._chapters = chapters
+        self._video = video_track(1, vol)
+        self._text = text_track(2, vol) if text else None
+        self._fragment_ticks = ceil(fragment_us / (US * time_base))
+        self._least_ticks = ceil(min(_MIN_FRAGMENT_US, fragment_us) / (US * time_base))
+        self._fragments = 0
         self._first_tick: int | None = None
-        self._last_tick = 0
         self._end_tick = 0
         """Where the last picture ends, as far as is known."""
-        self._pipe = _Pipe(file)
-        # PyAV refuses nothing it does not know: the names are checked by the tests, which read the files back.
-        options = {
-            "movflags": "+hybrid_fragmented+frag_keyframe",
-            "frag_duration": str(fragment_us),
-            "min_frag_duration": str(min(_MIN_FRAGMENT_US, fragment_us)),
-            "flush_packets": "1",
-            "max_interleave_delta": "1",
-        }
-        self._output = av.open(self._pipe, "w", format="mp4", buffer_size=_BUFFER, options=options)
-        self._output.metadata.update(metadata)
-        if chapters:
-            self._output.set_chapters(
-                [
-                    {
-                        "id": number,
-                        "start": chapter.start_us,
-                        "end": chapter.end_us,
-                        "time_base": Fraction(1, US),
-                        "metadata": {"title": chapter.title},
-                    }
-                    for number, chapter in enumerate(chapters, start=1)
-                ]
-            )
-        self._video = self._output.add_mux_stream("mpeg4", width=vol.width, height=vol.height, time_base=time_base)
-        self._text = self._output.add_mux_stream("mov_text") if text else None
-        if self._text is not None:
-            self._text.time_base = time_base
-        self._line = b""
-        """The text that stands, as a sample; it is written when it is known how long it stood."""
+
+        # The fragment that is being built.
+        self._pictures: list[bytes] = []
+        self._ticks: list[int] = []
+        self._keys: list[int] = []
+        self._key_tick = 0
+        """From here on an I-VOP begins the next fragment."""
+        self._due_tick = 0
+        """From here on any picture does."""
+        self._lines: list[bytes] = []
+        self._line_ticks: list[int] = []
+        self._line = _NO_TEXT
+        """The text that stands, as a sample; it is put when it is known how long it stood."""
         self._line_tick = 0
-        self._fragment_ticks = _reached_at(fragment_us, time_base)
-        self._least_ticks = _reached_at(min(_MIN_FRAGMENT_US, fragment_us), time_base)
-        self._fragment_tick = 0
-        """Where the fragment being built begins."""
-        self._due_tick = _NEVER
-        """From here on a picture begins the next fragment, whatever it is; never of interest without text."""
 
     def add(self, data: bytes, ticks: int, duration: int, key: bool) -> None:
         """Adds a picture; `ticks` rises strictly, `duration` is the ticks it stands (a guess will do but for the last).
@@ -112,26 +88,21 @@ class Mp4File:
         The first must be an I-VOP; where it lacks the VOL, the VOL is put before it. Raises OSError,
         and NotDecodable for what no MP4 can hold.
         """
-        first_tick = self._first_tick
-        if first_tick is None:
+        if self._first_tick is None:
             data = self._begin(data, ticks, key)
-            first_tick = ticks
-        elif ticks <= self._last_tick:
-            raise NotDecodable("a picture whose time does not rise")  # some muxers refuse it, this one loses it
-        self._last_tick = ticks
+        elif ticks <= self._ticks[-1]:
+            raise NotDecodable("a picture whose time does not rise")
+        elif ticks >= self._due_tick or (key and ticks >= self._key_tick):
+            self._write_fragment(ticks)
+            self._begin_fragment(ticks)
+        if key:
+            self._keys.append(len(self._pictures))
+        self._pictures.append(data)
+        self._ticks.append(ticks)
         self._end_tick = ticks + duration
-        packet = av.Packet(data)  # without a copy: fine for muxing, never for decoding (no padding behind it)
-        packet.stream = self._video  # ticks without a time base are taken as the stream's
-        packet.pts = packet.dts = ticks - first_tick
-        packet.duration = duration
-        packet.is_keyframe = key
-        if (key or ticks >= self._due_tick) and self._text is not None:
-            self._mux_fragment(packet, ticks)
-        else:
-            self._mux(packet)
 
     def add_text(self, text: str, ticks: int) -> None:
-        """From `ticks` on, the time of the last picture added, this text stands until the next one. Raises OSError."""
+        """From `ticks` on, the time of the last picture added, this text stands until the next one."""
         if self._text is None or self._first_tick is None or not self._line_tick <= ticks <= self._end_tick:
             raise ValueError("timed text needs a text track, and a picture at its time")
         self._end_line(ticks)
@@ -147,102 +118,71 @@ class Mp4File:
         if self._file.trouble is not None:
             self.abandon()
             raise self._file.trouble
-        try:
-            if self._line:
-                self._end_line(self._end_tick)
-                # The muxer ends the track with an empty text of its own, which lasts as long as the one before it.
-                self._mux_text(_NO_TEXT, self._end_tick, 0)
-            self._output.close()
-        finally:
-            self._pipe.closed = True
-        if self._file.trouble is not None:
-            raise self._file.trouble
+        if not self._pictures:
+            return
+        self._write_fragment(self._end_tick)
+        self.abandon()
+        moov_at = self._file.size
+        self._file.append(moov(self._tracks, self._time_base, self._metadata, self._chapters, grows=False))
+        front_at, front = closing(moov_at)
+        self._file.seek(front_at)
+        self._file.write(front)
 
     def abandon(self) -> None:
-        """Lets go without writing another byte; the file stays as after a crash. Harmless when repeated."""
-        self._pipe.closed = True
+        """Lets go of what is not written; the file stays as after a crash. Harmless when repeated."""
+        self._pictures, self._ticks, self._keys = [], [], []
+        self._lines, self._line_ticks = [], []
 
-    def _mux_fragment(self, packet: "av.Packet[Any]", ticks: int) -> None:
-        """Muxes a picture with which the muxer may write the fragment before it; all text of that one comes before.
+    # ---- fragments
 
-        The muxer would hold the picture until it knows what text comes next: an empty one of no length makes it go on.
-        It has also to be the first sample of the track. (Text with a guessed length would do the same, but the track
-        then ends too late where the guess was too long; where it is too short the muxer adds an end to it.)
-        """
-        if ticks >= self._fragment_tick + self._least_ticks:
-            self._fragment_tick = ticks
-            self._due_tick = ticks + self._fragment_ticks
-        self._end_line(ticks)
-        self._mux(packet)
-        self._mux_text(_NO_TEXT, ticks, 0)
-
-    def _end_line(self, ticks: int) -> None:
-        """Muxes the text that stood until then; it goes on from there unless there is another."""
-        stood = ticks - self._line_tick
-        if stood and self._line:
-            self._mux_text(self._line, self._line_tick, stood)
-        self._line_tick = ticks
-
-    def _mux_text(self, sample: bytes, ticks: int, duration: int) -> None:
-        packet = av.Packet(sample)
-        packet.stream = self._text  # type: ignore[assignment]  # asked for by whoever calls this
-        packet.pts = packet.dts = ticks - self._first_tick  # type: ignore[operator]  # set with the first picture
-        packet.duration = duration
-        self._mux(packet)  # the muxer knows by itself that each text is a key
-
-    def _mux(self, packet: "av.Packet[Any]") -> None:
-        try:
-            self._output.mux_one(packet)
-        except av.FFmpegError as trouble:
-            raise NotDecodable(f"the MP4 writer refuses a picture: {trouble}") from trouble
-        if self._file.trouble is not None:
-            raise self._file.trouble
+    @property
+    def _tracks(self) -> list[Track]:
+        return [self._video] if self._text is None else [self._video, self._text]
 
     def _begin(self, data: bytes, ticks: int, key: bool) -> bytes:
         if not key:
             raise NotDecodable("the first picture of a file is not an I-VOP")
-        self._first_tick = self._fragment_tick = ticks
-        if self._text is not None:
-            self._due_tick = ticks + self._fragment_ticks
+        self._first_tick = self._line_tick = ticks
+        self._begin_fragment(ticks)
         return data if leads_with_vol(data) else self._vol.header + data
 
+    def _begin_fragment(self, ticks: int) -> None:
+        self._pictures, self._ticks, self._keys = [], [], []
+        self._lines, self._line_ticks = [], []
+        self._key_tick = ticks + self._least_ticks
+        self._due_tick = ticks + self._fragment_ticks
 
-def _reached_at(us: int, time_base: Fraction) -> int:
-    """The number of ticks from which on the muxer, which rounds to microseconds, finds a duration reached."""
-    return ceil((us - Fraction(1, 2)) / (US * time_base))
+    def _write_fragment(self, end_tick: int) -> None:
+        """Writes the pictures and the texts that are there, the last ones standing until `end_tick`."""
+        runs = [Run(self._video, _durations(self._ticks, end_tick), [*map(len, self._pictures)], self._keys)]
+        if self._text is not None:
+            self._end_line(end_tick)
+            runs.append(Run(self._text, self._line_ticks, [*map(len, self._lines)], ()))
+        self._fragments += 1
+        head = moof(self._fragments, runs)
+        if self._fragments == 1:
+            head = FRONT + moov(self._tracks, self._time_base, self._metadata, grows=True) + head
+        at = self._file.size + len(head)
+        self._file.write(head, *self._pictures, *self._lines)
+        before = len(self._video.sizes) + 1
+        if self._video.keys is not None:
+            self._video.keys += [before + place for place in self._keys]
+        for run in runs:
+            run.track.note(run.durations, run.sizes, at)
+            at += sum(run.sizes)
+
+    def _end_line(self, ticks: int) -> None:
+        """Puts the text that stood until then; it goes on from there unless there is another."""
+        stood = ticks - self._line_tick
+        if stood:
+            self._lines.append(self._line)
+            self._line_ticks.append(stood)
+        self._line_tick = ticks
 
 
-class _Pipe:
-    """What FFmpeg writes to. It never hears of trouble: it would ignore it, or carry on in its own way.
-
-    The durable file remembers the trouble and takes no further byte; Mp4File asks it after each call.
-    """
-
-    __slots__ = ("_file", "closed")
-
-    def __init__(self, file: DurableFile) -> None:
-        self._file = file
-        self.closed = False
-        """PyAV writes no trailer to a closed file, not even when its container is collected as garbage."""
-
-    def write(self, data: Octets) -> int:
-        if not self.closed and self._file.trouble is None:
-            try:
-                self._file.write(data)
-            except OSError:
-                self.closed = True
-        return len(data)
-
-    def seek(self, offset: int, whence: int) -> int:
-        if self.closed or self._file.trouble is not None:
-            return offset
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
+def _durations(ticks: Sequence[int], end_tick: int) -> list[int]:
+    """How long each picture stands. Raises NotDecodable for one that stands longer than a file can say."""
+    durations = [after - before for before, after in pairwise([*ticks, end_tick])]
+    if max(durations) > _MOST_TICKS:
+        raise NotDecodable(f"a picture that stands for {max(durations)} ticks, {_MOST_TICKS} at most can be written")
+    return durations

@@ -66,7 +66,7 @@ def parse_vol(header: bytes, at: int = 0) -> Vol:
 
 
 def leads_with_vol(data: bytes) -> bool:
-    """Whether a VOL stands before the first GOV or VOP: then FFmpeg's muxer finds the decoder's configuration in it."""
+    """Whether a VOL stands before the first GOV or VOP: then these bytes can be decoded without any before them."""
     return _vol_at(data) >= 0
 
 

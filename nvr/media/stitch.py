@@ -1,8 +1,8 @@
 """Cuts a window out of segments and joins it to one MP4, picture for picture as they were written: nothing is decoded.
 
 The timed text beside the pictures goes with them. Wall time is kept: over a gap the last picture stands. What cannot
-be one file (the picture's size or coding changes) becomes several. A segment still being written gives what is on disk
-of it.
+be one file (the picture's size or coding changes, or a gap lasts half a day) becomes several. A segment still being
+written gives what is on disk of it.
 """
 
 import os
@@ -23,6 +23,7 @@ from nvr.media.mpeg4 import coding
 from nvr.units import US
 
 _FRAGMENT_US: Final = 2 * US
+_LONGEST_GAP_US: Final = 12 * 3600 * US  # a picture stands for 32 bits of ticks at most: 13 hours at 90 000 a second
 _MAX_PICTURE: Final = 16 << 20  # a sample is a unit with a VOL before it; far more is damage
 
 
@@ -87,9 +88,9 @@ def window(
 ) -> list[Stitched]:
     """Writes the window that `sources` describe, which follow one another in time; returns the files, synced.
 
-    The first is `out_path`; where the VOL changes, another begins with `-2`, `-3` … before its suffixes. None of them
-    may exist. `marks` become chapters, in order; one before a film's first picture names its beginning. `label_for`
-    makes the label of each; `progress` is told pictures done and pictures in all, once a source.
+    The first is `out_path`; where the VOL changes or a gap is too long, another begins with `-2`, `-3` … before its
+    suffixes. None of them may exist. `marks` become chapters, in order; one before a film's first picture names its
+    beginning. `label_for` makes the label of each; `progress` is told pictures done and pictures in all, once a source.
 
     Raises OSError and NotDecodable; what was written until then is the caller's to clear away.
     """
@@ -254,7 +255,7 @@ def _chapters(marks: Sequence[Mark], start_us: int, end_us: int) -> list[Chapter
         return []
     ends = [mark.at_us for mark in begun[1:]] + [end_us]
     return [
-        Chapter(max(0, mark.at_us - start_us), until_us - start_us, mark.title)
+        Chapter(max(0, mark.at_us - start_us), mark.title)
         for mark, until_us in zip(begun, ends, strict=True)
         if until_us > max(mark.at_us, start_us)
     ]
@@ -292,7 +293,7 @@ def _alike(cuts: list[_Cut]) -> Iterator[list[_Cut]]:
     """Cuts that can be one file, one after the other."""
     group: list[_Cut] = []
     for cut in cuts:
-        if group and not _fit(group[-1].movie, cut.movie):
+        if group and not (_fit(group[-1].movie, cut.movie) and cut.start_us - group[-1].end_us < _LONGEST_GAP_US):
             yield group
             group = []
         group.append(cut)

@@ -106,12 +106,13 @@ class RecordingDisk(Disk):
         self._size = 0
         self._synced = 0
 
-    def write(self, fd: int, data: Octets) -> int:
+    def write(self, fd: int, *pieces: Octets) -> int:
+        data = b"".join(pieces)
         number = self._count("write", len(data))
         if number == self.short_at:
-            data = bytes(data)[: len(data) // 2]
+            data = data[: len(data) // 2]
         written = super().write(fd, data)
-        self.writes.append(Write(self._position, bytes(data), self._synced))
+        self.writes.append(Write(self._position, data, self._synced))
         self._position += written
         self._size = max(self._size, self._position)
         return written

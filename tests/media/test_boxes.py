@@ -53,12 +53,12 @@ class Life:
             self.images.append(self.torn(len(self.images) - 1, len(write.data)))
         self.closed = self.images[-1]
         self.growing = self.images[-3]  # before the moov of everything and the front
-        self.ends = [end for kind, end in top_boxes(self.growing, 80) if kind == b"mdat"]
+        self.ends = [end for kind, end in top_boxes(self.growing, 48) if kind == b"mdat"]
         """Where the fragments end, in the order of writing."""
 
     def cuts(self, image: bytes) -> list[int]:
         """Lengths to cut an image to, longest first: every byte around the end of a box, every 13th elsewhere."""
-        edges = {0, 32, 40, 48, 80, *(end for _, end in top_boxes(image, 80)), *(end for _, end in top_boxes(image, 0))}
+        edges = {0, 32, 40, 48, *(end for _, end in top_boxes(image, 48)), *(end for _, end in top_boxes(image, 0))}
         near = {edge + n for edge in edges for n in range(-20, 100)}
         return sorted({n for n in near | {*range(0, len(image), 13)} if 0 <= n < len(image)}, reverse=True)
 
@@ -150,7 +150,7 @@ def test_a_closed_file_cut_anywhere_is_mended_to_its_last_whole_fragment(life: L
         end = life.end_within(length)
         assert (condition.state, condition.good_bytes) == (State.OPEN if end else State.EMPTY, end), length
         if end:
-            assert condition.mend == (32, struct.pack(">I4sI4s", 8, b"free", 40, b"free"))
+            assert condition.mend == (32, struct.pack(">I4sI4s", 8, b"free", 8, b"free"))
 
 
 def test_every_state_in_which_a_crash_can_leave_a_file_plays(life: Life, play: Play, tmp_path: Path) -> None:

@@ -105,6 +105,12 @@ def test_any_window_holds_every_picture_shown_in_it(
     assert bytes_of(out) == bytes_of(segments[0])[piece.first_frame : shown_last + 1]
 
 
+def test_a_gap_that_no_picture_can_stand_through_begins_another_file(segments: list[Path], tmp_path: Path) -> None:
+    halves = window(follow(segments[:2], gap_us=14 * 3600 * 1_000_000), tmp_path / "out.mp4")
+    assert [one.path.name for one in halves] == ["out.mp4", "out-2.mp4"]
+    assert [bytes_of(one.path) for one in halves] == [bytes_of(path) for path in segments[:2]]
+
+
 def test_over_a_gap_the_last_picture_stands_and_wall_time_is_kept(
     segments: list[Path], play: Play, tmp_path: Path
 ) -> None:
@@ -319,7 +325,14 @@ def joined(lines: list[Line]) -> list[Line]:
 def chapters(path: Path) -> list[tuple[str, int, int]]:
     """Title, start and end (ms) of each."""
     with av.open(str(path)) as film:
-        return [(one["metadata"]["title"], int(one["start"]), int(one["end"])) for one in film.chapters()]
+        return [
+            (
+                one["metadata"]["title"],
+                round(one["start"] * one["time_base"] * 1000),
+                round(one["end"] * one["time_base"] * 1000),
+            )
+            for one in film.chapters()
+        ]
 
 
 def test_marks_are_chapters_that_players_name(segments: list[Path], play: Play, tmp_path: Path) -> None:

@@ -186,10 +186,11 @@ class Room:
     def cut_next_write(self) -> None:
         """The disk's next write takes half of what it is given, and the one after it says that the disk is full."""
 
-        def cut(fd: int, data: Octets) -> int:
+        def cut(fd: int, *pieces: Octets) -> int:
             del self.disk.write
             self.fail_next("write", errno.ENOSPC)
-            return os.write(fd, memoryview(data)[: len(data) // 2])
+            data = b"".join(pieces)
+            return os.write(fd, data[: len(data) // 2])
 
         self.disk.write = cut  # type: ignore[method-assign]  # this one disk's, for one call
 

@@ -178,7 +178,9 @@ def test_its_label_its_chapters_and_its_title_say_what_it_is(desk: Desk, alarmed
     assert said.positions is not None
     assert unpack_positions(said.positions, 102) == [(number, 500, 0) for number in range(45, 147)]
     with av.open(str(path)) as film:
-        chapters = [(chapter["metadata"]["title"], chapter["start"]) for chapter in film.chapters()]
+        chapters = [
+            (one["metadata"]["title"], round(one["start"] * one["time_base"] * 1000)) for one in film.chapters()
+        ]
         title = film.metadata["title"]
     assert chapters == [("before the alarm", 0), ("alarm: door (m1)", 1400)]
     assert title == "gate door 2026-11-23T14:03:25.023456Z"

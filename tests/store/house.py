@@ -55,15 +55,16 @@ class FailingDisk(Disk):
     def failed(self) -> bool:
         return self.fail_at is not None and len(self.calls) >= self.fail_at
 
-    def write(self, fd: int, data: Octets) -> int:
+    def write(self, fd: int, *pieces: Octets) -> int:
         if self.how == "short" and not self._full_next and self._is_due("write"):
             self._full_next = True
-            return super().write(fd, memoryview(data)[: max(1, len(data) // 2)])
+            data = b"".join(pieces)
+            return super().write(fd, data[: max(1, len(data) // 2)])
         if self._full_next:
             self._full_next = self.sticky
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._pass("write")
-        return super().write(fd, data)
+        return super().write(fd, *pieces)
 
     def unlink(self, path: Path) -> None:
         self._pass("unlink")

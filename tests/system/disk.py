@@ -30,6 +30,7 @@ _SHIM: Final = r"""
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static char word(const char *folder, size_t length) {
@@ -71,6 +72,11 @@ ssize_t write(int fd, const void *data, size_t size) {
     REAL(ssize_t, "write", int, const void *, size_t);
     GUARD(fd);
     return real(fd, data, size);
+}
+ssize_t writev(int fd, const struct iovec *pieces, int count) {
+    REAL(ssize_t, "writev", int, const struct iovec *, int);
+    GUARD(fd);
+    return real(fd, pieces, count);
 }
 int fsync(int fd) { REAL(int, "fsync", int); GUARD(fd); return real(fd); }
 int fdatasync(int fd) { REAL(int, "fdatasync", int); GUARD(fd); return real(fd); }

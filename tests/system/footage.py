@@ -21,7 +21,7 @@ from tests.system.house import House
 
 US: Final = 1_000_000
 
-_ENTRIES: Final = "format=duration:stream=width,nb_frames"
+_ENTRIES: Final = "format=duration:stream=width,nb_read_packets"
 _PLAYERS: Final = 2
 _AT_ONCE: Final = 8
 _PLAYER_S: Final = 60
@@ -184,7 +184,19 @@ def probe(paths: Sequence[Path]) -> dict[Path, Opened]:
 
     def ask(path: Path) -> Opened:
         done = subprocess.run(
-            ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", _ENTRIES, "-of", "json", str(path)],
+            [
+                "ffprobe",
+                "-v",
+                "error",
+                "-count_packets",
+                "-select_streams",
+                "v",
+                "-show_entries",
+                _ENTRIES,
+                "-of",
+                "json",
+                path,
+            ],
             capture_output=True,
             text=True,
             timeout=_PLAYER_S,
@@ -193,7 +205,7 @@ def probe(paths: Sequence[Path]) -> dict[Path, Opened]:
         assert (done.returncode, done.stderr) == (0, ""), f"ffprobe {path}: {done.stderr}"
         said = json.loads(done.stdout)
         (stream,) = said["streams"]
-        return Opened(float(said["format"]["duration"]), int(stream["nb_frames"]), stream["width"])
+        return Opened(float(said["format"]["duration"]), int(stream["nb_read_packets"]), stream["width"])
 
     with ThreadPoolExecutor(_PLAYERS) as pool:
         return dict(zip(paths, pool.map(ask, paths), strict=True))
