@@ -122,13 +122,14 @@ class VideoFeed:
         mono_us, utc_us = self._clock.mono_us(), self._clock.utc_us()
         self.bytes_received += len(data)
         self.last_bytes_mono_us = mono_us
+        split, stamp, give_out = self.splitter.feed, self.timeline.stamp, self._on_frame
         try:
             for event in self.parser.feed(data):
                 if isinstance(event, EsBytes):
-                    for unit in self.splitter.feed(event.data, event.position, event.whole):
+                    for unit in split(event.data, event.position, event.whole):
                         self.units += 1
-                        self.position = unit.position
-                        self._on_frame(self.timeline.stamp(unit, mono_us, utc_us))
+                        give_out(stamp(unit, mono_us, utc_us))
+                    self.position = event.position
                 else:
                     self._judge(event)
             if self.parser.trouble is not None:

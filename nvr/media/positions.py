@@ -53,7 +53,7 @@ class PositionTrack:
 
     def add(self, position: PanTiltZoom | None) -> None:
         """The next frame was taken here."""
-        if position != self._position:
+        if position is not self._position and position != self._position:
             self._end_rest()
             self._position = position
         self._frames += 1

@@ -35,6 +35,9 @@ _find_prefix: Final = re.compile(PREFIX).search  # twice as fast as find on code
 _REGULAR_PARTS: Final = 100  # three seconds at 30 a second, with three I-VOPs in them
 _NEVER_REGULAR: Final = -(1 << 62)
 _VOP_CODE: Final = PREFIX + bytes([VOP])
+_HEADER_BYTES: Final = 8  # hold all of a VOP's header up to its time: 4 bits, 16 at most, and a marker (6.2.5)
+_LEAST_PICTURE: Final = len(_VOP_CODE) + _HEADER_BYTES
+_P_THIS_SECOND: Final = 0b0101  # vop_coding_type 01, modulo_time_base 0, marker 1
 
 
 class UnitSplitter:
@@ -51,6 +54,7 @@ class UnitSplitter:
         self._vol: Vol | None = None
         self._vol_code = b""
         self._bits = 1
+        self._increments = 1
         self._awaits_key = True
         self._buffer = bytearray()
         self._marks: list[tuple[int, int]] = []
@@ -66,23 +70,35 @@ class UnitSplitter:
         `whole`: `data` is one part of the camera's own framing, and the unit in it ends with it; a part without a
         picture is the header of the next one. Else a unit ends where the next start code begins.
         """
-        if whole and not self._buffer and data[:4] == _VOP_CODE and (self._is_regular or self._is_single(data)):
-            unit = self._picture(data, 0, position)
-            if unit is None:
-                return []
-            if unit.key:
-                # The headers of this I-VOP came elsewhere, perhaps behind the picture before it: look for them.
-                self._be_wary()
-            return [unit]
+        if whole and not self._buffer:
+            at = 0 if data.startswith(_VOP_CODE) else self._mark_headers(data)
+            if at >= 0 and (self._is_regular or self._is_single(data, at)):
+                unit = (None if at else self._plain_picture(data, position)) or self._picture(data, at, position)
+                self._marks.clear()
+                if unit is not None and unit.key and not at:
+                    # The headers of this I-VOP came elsewhere, perhaps behind the picture before it: look for them.
+                    self._be_wary()
+                return [] if unit is None else [unit]
+            self._marks.clear()
         return self._feed_slowly(data, position, whole)
 
-    def _is_single(self, data: bytes) -> bool:
-        """Whether no start code follows the first one; after enough such parts in a row nobody looks any more.
+    def _mark_headers(self, data: bytes) -> int:
+        """Notes the start codes of a part up to its VOP, and answers where that is; -1 where it begins otherwise."""
+        at = 0 if data.startswith(PREFIX) else -1
+        while 0 <= at <= len(data) - 4 and len(self._marks) < _MAX_HEADERS:
+            self._marks.append((data[at + 3], at))
+            if data[at + 3] == VOP:
+                return at
+            at = data.find(PREFIX, at + 4)
+        return -1
+
+    def _is_single(self, data: bytes, vop_at: int) -> bool:
+        """Whether no start code follows the VOP's; after enough such parts in a row nobody looks any more.
 
         The camera sends one VOP a part and its headers before it (fact sheet 2.2), and looking costs as much as all
-        else that is done to a picture here. Each I-VOP's part is always looked through.
+        else that is done to a picture here.
         """
-        if data.rfind(PREFIX) != 0:  # twice as fast as find on coded pictures
+        if data.rfind(PREFIX) != vop_at:  # twice as fast as find on coded pictures
             self._be_wary()
             return False
         self._singles += 1
@@ -160,6 +176,20 @@ class UnitSplitter:
         self._vop_at = -1
         self._scanned = 0
 
+    def _plain_picture(self, data: bytes, position: PanTiltZoom | None) -> Unit | None:
+        """The unit of a P-VOP in the second of the one before, as all but one a second are; None for any other.
+
+        Says of such a VOP what `_picture` would, in a third of the time.
+        """
+        vol = self._vol
+        if vol is None or self._awaits_key or not _LEAST_PICTURE <= len(data) <= MAX_UNIT:
+            return None
+        word = int.from_bytes(data[4 : 4 + _HEADER_BYTES], "big")
+        increment = word >> 60 - self._bits & self._increments
+        if word >> 60 != _P_THIS_SECOND or not word >> 59 - self._bits & 1 or increment >= vol.resolution:
+            return None
+        return Unit(data, False, vol, 0, increment, None, None, position)
+
     def _picture(self, data: bytes, at: int, position: PanTiltZoom | None) -> Unit | None:
         """The unit of the VOP at `at`, or None (counted) where nobody could decode it."""
         if len(data) > MAX_UNIT:
@@ -214,6 +244,7 @@ class UnitSplitter:
         self._vol = parse_vol(header, at)
         self._vol_code = code
         self._bits = increment_bits(self._vol.resolution)
+        self._increments = (1 << self._bits) - 1
         self._awaits_key = True
 
     def _give_up(self) -> None:

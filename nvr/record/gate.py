@@ -103,7 +103,8 @@ class Gate:
         self._link_is_up = False
         self._link_down_since_us: int | None = None
         self._is_deaf = False
-        self._admission = Admission.DROP
+        self.admission = Admission.DROP
+        """What happens to P-VOPs now: they are still written up to the next I-VOP where `level` says hold."""
 
     # ---- facts
 
@@ -126,21 +127,16 @@ class Gate:
         if not self._link_is_up and self._link_down_since_us is None:
             self._link_down_since_us = mono_us
         self.level = level = self._decide(utc_us, mono_us, clip_open=clip_open)
-        waits_for_key = self._admission is Admission.WRITE and level.admission is Admission.HOLD
+        waits_for_key = self.admission is Admission.WRITE and level.admission is Admission.HOLD
         if not waits_for_key:
-            self._admission = level.admission
+            self.admission = level.admission
         return level
 
     def admit(self, key: bool) -> Admission:
-        """What happens to the next frame; `key`: it is an I-VOP. The only call per frame."""
+        """What happens to the next frame; `key`: it is an I-VOP. Of a P-VOP `admission` says the same."""
         if key:
-            self._admission = self.level.admission
-        return self._admission
-
-    @property
-    def admission(self) -> Admission:
-        """What happens to frames now; they are still written up to the next I-VOP where `level` says hold."""
-        return self._admission
+            self.admission = self.level.admission
+        return self.admission
 
     def _decide(self, utc_us: int, mono_us: int, *, clip_open: bool) -> Level:
         match self._plan.mode_at(utc_us):

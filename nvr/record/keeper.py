@@ -47,7 +47,7 @@ class Keeper:
     def take(self, frame: Frame) -> None:
         """Keeps, holds or drops the next frame."""
         self.last_us = frame.utc_us
-        admission = self.gate.admit(frame.key)
+        admission = self.gate.admit(key=True) if frame.key else self.gate.admission
         if admission is Admission.WRITE:
             self._keep(frame)
         elif admission is Admission.HOLD:

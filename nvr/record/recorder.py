@@ -153,7 +153,11 @@ class Recorder:
             self.listen(frame)
         verdict = self._segmenter.on_frame(frame)
         if verdict is Verdict.APPEND:
-            self._note_interval(frame)
+            last = self._last
+            if last is not None and frame.utc_us - last.utc_us <= self._longest_us:
+                self._interval_us = frame.utc_us - last.utc_us
+            else:
+                self._note_interval(frame)
         elif verdict is Verdict.SKIP or not self._begin(frame):
             self._lose()
             return False

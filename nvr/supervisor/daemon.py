@@ -43,6 +43,7 @@ _SEAL_S: Final = 3.0  # for the disks to seal every camera's segment; with the n
 _CLOSE_S: Final = 1.0
 _COLLECT_S: Final = 0.25  # what a crash of this process may lose in sockets; half a second of video fits in one
 _COLLECTS_PER_LOOK: Final = 4
+_OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
 _STEP_US: Final = US // 2  # as the timeline: more than any daemon slews within a second
 _RESTART_S: Final = 2.0  # between an unexpected failure of a camera's unit and its next life
 _CANNOT_START: Final = (StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, CannotListen, OSError)
@@ -103,6 +104,7 @@ class Daemon:
             # What is loaded by now stays for years: the collector need not look at it again.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(_OBJECTS_PER_COLLECTION)
             async with asyncio.TaskGroup() as group:
                 watches = [
                     group.create_task(self._watch(), name="watch"),
