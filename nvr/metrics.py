@@ -193,8 +193,8 @@ class Metrics:
         self.index_commit = Histogram(_FSYNC_BOUNDS)
         self.event_loop_lag = Histogram(_LAG_BOUNDS)
         self.recovered_segments = dict.fromkeys(RECOVERED_RESULTS, 0)
-        self.index_queue_length = 0
-        self.index_wal_bytes = 0
+        self.index_queue_length: Callable[[], int] = lambda: 0
+        self.index_wal_bytes: Callable[[], int] = lambda: 0
         self.host_clock_synchronised = _NOT_KNOWN
         self._utc_us = utc_us
         self._told_gap_us: dict[tuple[str, str], int] = {}
@@ -275,8 +275,8 @@ class Metrics:
         recovered = [((result,), n) for result, n in self.recovered_segments.items()]
         yield _family(CounterMetricFamily, "nvr_recovered_segments_total", recovered)
         yield _histogram("nvr_index_commit_seconds", self.index_commit)
-        yield _family(GaugeMetricFamily, "nvr_index_queue_length", [((), self.index_queue_length)])
-        yield _family(GaugeMetricFamily, "nvr_index_wal_bytes", [((), self.index_wal_bytes)])
+        yield _family(GaugeMetricFamily, "nvr_index_queue_length", [((), self.index_queue_length())])
+        yield _family(GaugeMetricFamily, "nvr_index_wal_bytes", [((), self.index_wal_bytes())])
         yield _histogram("nvr_event_loop_lag_seconds", self.event_loop_lag)
         yield _family(GaugeMetricFamily, "nvr_host_clock_synchronised", [((), self.host_clock_synchronised)])
 

@@ -93,6 +93,8 @@ class Daemon:
         self._stopping = asyncio.Event()
         self._host_clock = HostClockWatch(store.index, metrics, clock)
         self._utc_less_mono_us = int(clock.utc_us() - clock.mono_us())
+        metrics.index_queue_length = store.index.queue_length
+        metrics.index_wal_bytes = store.index.wal_bytes
 
     async def run(self) -> bool:
         """Records until a signal. False where a disk kept something from being sealed in time. Raises CannotListen."""
@@ -262,8 +264,6 @@ class Daemon:
             unit.tick()
         self._look_at_volumes()
         self._look_at_clips()
-        self._metrics.index_queue_length = self._store.index.queue_length()
-        self._metrics.index_wal_bytes = self._store.index.wal_bytes()
 
     def _look_at_clips(self) -> None:
         """A clip is made into a file once nothing of it is still being written."""
