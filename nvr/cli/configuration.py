@@ -54,6 +54,7 @@ def _facts(found: config.Config, path: Path) -> dict[str, Any]:
         "recording": {
             "segment_seconds": found.recording.segment_seconds,
             "sync_seconds": found.recording.sync_seconds,
+            "ptz_track": found.recording.ptz_track,
             "pre_seconds": found.recording.pre_seconds,
             "post_seconds": found.recording.post_seconds,
             "max_clip_seconds": found.recording.max_clip_seconds,

@@ -66,6 +66,11 @@ def doubts(config: Config) -> Iterator[str]:
                 f"the {'rule' if len(doing) == 1 else 'rules'} {_listed(doing)} "
                 f"cannot do anything at the camera '{name}': it has no user and password"
             )
+    if not config.recording.ptz_track:
+        yield (
+            "recording.ptz_track is false: a crash or a power cut loses for good where cameras looked in the files "
+            "that it cuts"
+        )
     used = {word.removeprefix("!") for word in _schedules_used(config)}
     for name in config.schedules:
         if name not in used:

@@ -96,6 +96,7 @@ def test_alarms_are_in_the_json_as_they_are_written(nvr: Nvr, site: Site) -> Non
     assert told["recording"] == {
         "segment_seconds": 60,
         "sync_seconds": 2,
+        "ptz_track": True,
         "pre_seconds": 10,
         "post_seconds": 20,
         "max_clip_seconds": 600,
@@ -203,3 +204,12 @@ def test_where_cameras_should_look_is_printed_and_what_will_not_be_seen_is_doubt
     assert cameras["gate"]["preset"] == 3
     assert cameras["door"]["tilt"] == 10
     assert cameras["yard"] is None
+
+
+def test_what_is_given_up_without_the_text_track_is_said(nvr: Nvr, site: Site) -> None:
+    site.config.write_text(site.config.read_text() + "[recording]\nptz_track = false\n")
+    assert nvr("config", "check").err == (
+        "nvr: recording.ptz_track is false: a crash or a power cut loses for good where cameras looked in the files "
+        "that it cuts\n"
+    )
+    assert nvr("config", "check", "--json").json["recording"]["ptz_track"] is False
