@@ -3,7 +3,8 @@
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -45,13 +46,14 @@ class Lives:
     sent: dict[str, list[SentVop]]
 
 
-@pytest.fixture(scope="module")
-def lives(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
+@contextmanager
+def lived(world: World, folder: Path) -> Iterator[Lives]:
+    """Tells the story; every wait is one for what must become so."""
     with ExitStack() as alive:
         simulator = alive.enter_context(world.cameras(list(CAMERAS.values())))
         cameras = dict(zip(CAMERAS, simulator.cameras, strict=True))
         ports = {name: {"http_port": simulator.ports(camera)[0]} for name, camera in cameras.items()}
-        house = House(tmp_path_factory.mktemp("positions"), ports, segment_seconds=3600, sync_seconds=0.5)
+        house = House(folder, ports, segment_seconds=3600, sync_seconds=0.5)
         patroller = cameras["patrolling"]
         with house.start() as first:
             first.wait_recording()
@@ -74,7 +76,16 @@ def lives(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Li
             )
             _patrol(world, patroller, lambda: True)
             assert second.terminate()[0] == 0
-        yield Lives(house, {name: world.sent(camera) for name, camera in cameras.items()})
+        sent = {name: world.sent(camera) for name, camera in cameras.items()}
+    yield Lives(house, sent)
+
+
+STORIES: Final = {"positions": lived}
+
+
+@pytest.fixture(scope="module")
+def lives(stories: "dict[str, Future[Lives]]") -> Lives:
+    return stories["positions"].result()
 
 
 def _patrol(world: World, camera: Camera, until: Callable[[], bool]) -> None:
