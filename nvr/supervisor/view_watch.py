@@ -17,7 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class ViewWatch:
-    """Told by the camera's unit what the camera says; tells `on_change` of `moved` and `back`. Never waits."""
+    """Told by the camera's unit what the camera says; tells `on_change` of `moved` and `back`. Never waits.
+
+    An event is what is news to the index. To the rules a camera that is found turned away has moved in each life of the
+    daemon anew: nobody saw whether it was turned back and away again in between.
+    """
 
     def __init__(
         self,
