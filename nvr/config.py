@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from nvr.jvc.alarm import Change
+from nvr.record.expected_view import Expected
 from nvr.record.gate import Mode, RecordPlan
 from nvr.record.ring import LONGEST_US, check_pre
 from nvr.rules import book
@@ -311,6 +313,41 @@ Record = Annotated[
 ]
 
 
+class Expect(_Table):
+    """`expect = { preset = … }` or `{ pan = …, tilt = …, zoom = … }`: where a camera should look."""
+
+    preset: int | None = Field(default=None, ge=0, le=99)
+    pan: float | None = Field(default=None, ge=0, lt=360)
+    """Degrees."""
+    tilt: float | None = Field(default=None, ge=-5, le=185)
+    """True tilt: 0 is the horizon, 90 straight down."""
+    zoom: float | None = Field(default=None, ge=0, lt=100)
+    tolerance: float = Field(default=1.0, ge=0.1, le=45)
+    """Degrees to either side, and as much of the zoom scale."""
+    after_seconds: float = Field(default=300, ge=1, le=86_400)
+    """How long it may look elsewhere."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        axes = (self.pan, self.tilt, self.zoom)
+        if self.preset is None and axes == (None, None, None):
+            raise ValueError("does not say where the camera should look; write preset = 3, or pan and tilt in degrees")
+        if self.preset is not None and axes != (None, None, None):
+            raise ValueError("has both a preset and a position; keep one of them")
+        return self
+
+    @property
+    def parsed(self) -> Expected:
+        return Expected(
+            self.preset,
+            None if self.pan is None else round(self.pan * 100) % 36_000,
+            None if self.tilt is None else round(self.tilt * 100) + 500,
+            None if self.zoom is None else round(self.zoom * 100),
+            round(self.tolerance * 100),
+            _us(self.after_seconds),
+        )
+
+
 class Camera(_Table):
     """One [camera.<name>]."""
 
@@ -330,6 +367,8 @@ class Camera(_Table):
     """The [[volume]] it records to; None: nvr spreads the cameras over all of them."""
     field_of_view: FieldOfView | None = None
     """How many degrees wide the picture is, by zoom; None: by the model that the camera says it is."""
+    expect: Expect | None = None
+    """Where it should look; None: anywhere."""
 
     @model_validator(mode="after")
     def _one_password(self) -> Self:
@@ -426,6 +465,11 @@ class Config(_Table):
         if isinstance(record, RecordBySchedule):
             return RecordPlan(Mode(record.inside), Mode(record.outside), self.during(record.schedule))
         return RecordPlan.always(Mode(record))
+
+    def expected(self, camera: str) -> Expected | None:
+        """Where this camera should look; None: anywhere."""
+        expect = self.cameras[camera].expect
+        return None if expect is None else expect.parsed
 
     def during(self, word: str) -> During:
         """The time that "nights" or "!nights" means. Raises ValueError with a sentence's end."""
@@ -596,6 +640,7 @@ _REPEATED = frozenset({"volume", "rule"})
 _MUST_BE = {
     "greater_than_equal": "at least {ge:g}",
     "less_than_equal": "at most {le:g}",
+    "less_than": "less than {lt:g}",
     "finite_number": "a finite number",
     "int_type": "a whole number",
     "float_type": "a number",
@@ -643,6 +688,8 @@ def _known_keys(table: tuple[str | int, ...]) -> Iterator[str]:
             model = Volume
         case ("camera", _, "record"):
             model = RecordBySchedule
+        case ("camera", _, "expect"):
+            model = Expect
         case ("schedule", *_):
             model = ScheduleTable
         case ("rule", *_):
@@ -740,8 +787,28 @@ def _wrong_rule(config: Config, number: int, rule: RuleTable) -> Iterator[_Place
             yield _PlacedError(
                 ("rule", number, "cameras"), f"'{key}.cameras' names the camera {_shown(camera)}, but {known}"
             )
+    yield from _never_moved(config, number, rule)
     yield from _wrong_schedule(config, ("rule", number, "schedule"), rule.schedule)
     yield from _too_late(config, number, rule)
+
+
+def _never_moved(config: Config, number: int, rule: RuleTable) -> Iterator[_PlacedError]:
+    """`moved` means nothing where nobody says where the camera should look."""
+    if Change.MOVED.value not in rule.when:
+        return
+    heeded = _heeded(config, rule)
+    blind = [name for name in heeded if config.cameras[name].expect is None]
+    if blind and (rule.cameras is not None or blind == heeded):
+        yield _PlacedError(
+            ("rule", number, "when"),
+            f"'rule[{number + 1}].when' has 'moved', but {_who(blind)} no expect; add expect to [camera.{blind[0]}]",
+        )
+
+
+def _who(cameras: Sequence[str]) -> str:
+    if len(cameras) == 1:
+        return f"the camera '{cameras[0]}' has"
+    return f"the cameras {', '.join(map(repr, cameras))} have"
 
 
 def _too_late(config: Config, number: int, rule: RuleTable) -> Iterator[_PlacedError]:

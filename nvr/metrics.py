@@ -40,7 +40,7 @@ RECONNECT_REASONS: Final = ("camera-unreachable", "camera-refused", "camera-stal
 LOST_CAUSES: Final = ("frames-missing", "no-header", "damaged", "disk-full", "disk-failed", "disk-slow")
 """Why a picture is not in the footage: it never came, it came before the first VOL, it broke the rules, a disk."""
 
-ALARM_SOURCES: Final = ("input-1", "input-2", "motion", "manual")
+ALARM_SOURCES: Final = ("input-1", "input-2", "motion", "position", "manual")
 """What sets off an alarm."""
 
 WRITE_ERRORS: Final = ("full", "io", "read-only", "stuck", "other")
@@ -112,6 +112,7 @@ class CameraCounts:
         "recording_wanted",
         "segment_bytes",
         "segments_committed",
+        "turned_away",
     )
 
     def __init__(self) -> None:
@@ -129,6 +130,7 @@ class CameraCounts:
         self.clock_drift_ratio = _NOT_KNOWN
         """How much too fast the camera's clock runs."""
         self.fan_failed = _NOT_KNOWN
+        self.turned_away = _NOT_KNOWN
         """1 while the camera says so, 0 while it says otherwise."""
         self.reconnects = dict.fromkeys(RECONNECT_REASONS, 0)
         self.frames_lost = dict.fromkeys(LOST_CAUSES, 0)
@@ -294,6 +296,7 @@ _CAMERA_GAUGES: Mapping[str, Callable[[CameraCounts], float]] = {
     "nvr_camera_clock_offset_seconds": lambda counts: counts.clock_offset_s,
     "nvr_camera_clock_drift_ratio": lambda counts: counts.clock_drift_ratio,
     "nvr_camera_fan_failed": lambda counts: counts.fan_failed,
+    "nvr_camera_turned_away": lambda counts: counts.turned_away,
     "nvr_camera_alarm_link_up": lambda counts: counts.alarm_link_up,
     "nvr_camera_fail_open": lambda counts: counts.fail_open,
     "nvr_prebuffer_seconds": lambda counts: counts.prebuffer_s,
@@ -346,6 +349,10 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "nvr_camera_fan_failed": (
         "1 while the camera says that its fan failed, else 0, NaN until it said anything of it.",
+        ("camera",),
+    ),
+    "nvr_camera_turned_away": (
+        "1 while the camera looks elsewhere than it is expected to, else 0, NaN where that is not asked or not known.",
         ("camera",),
     ),
     "nvr_oldest_segment_timestamp_seconds": (

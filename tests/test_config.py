@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nvr.config import Config, ConfigError, Recording, RuleTable, find, key_lines, load
 from nvr.jvc.alarm import Change
+from nvr.record.expected_view import Expected
 from nvr.record.gate import Mode, RecordPlan
 from nvr.rules.book import Rule
 from nvr.rules.schedule import During, Schedule
@@ -229,6 +230,25 @@ def test_a_field_of_view_is_pairs_of_zoom_and_degrees(tmp_path: Path) -> None:
     assert config == read(tmp_path, text)
 
 
+def test_where_a_camera_should_look_is_a_preset_or_a_position_in_degrees(tmp_path: Path) -> None:
+    text = (
+        LEAST
+        + '[camera.a]\nhost = "a"\nexpect = { preset = 3, after_seconds = 20 }\n'
+        + '[camera.b]\nhost = "b"\nexpect = { pan = 359.99, tilt = -5, zoom = 0.0, tolerance = 0.5 }\n'
+        + '[camera.c]\nhost = "c"\nexpect = { tilt = 90.0 }\n'
+        + '[camera.d]\nhost = "d"\n'
+        + '[[rule]]\nname = "away"\nwhen = ["moved"]\n'
+    )
+    config = read(tmp_path, text)
+    assert [config.expected(name) for name in "abcd"] == [
+        Expected(preset=3, after_us=20 * US),
+        Expected(pan=35_999, tilt=0, zoom=0, tolerance=50),
+        Expected(tilt=9_500),
+        None,
+    ]
+    assert config.rules_of("a")[0].needs_view
+
+
 def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path) -> None:
     text = LEAST + '[camera.a]\nhost = "a"\npassword = "x"\nuser = "u"\n[camera.b]\nhost = "b"\n'
     before, same, after = (read(tmp_path, text), read(tmp_path, text), read(tmp_path, text.replace('"x"', '"y"')))
@@ -329,6 +349,29 @@ def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path
                 "line 7: 'camera.a.field_of_view' must be pairs of a zoom figure and degrees, such as [[0, 55",
             )
             for wrong in ("[]", "55.4", '"wide"', "[0, 55.4]", "[[0, 55.4, 1]]", "[[0, true]]", "[{zoom = 0}]")
+        ),
+        *(
+            (f'[camera.a]\nhost = "a"\nexpect = {wrong}', f"line 7: {why}")
+            for wrong, why in (
+                ("{}", "'camera.a.expect' does not say where the camera should look; write preset = 3, or pan and"),
+                ("{ after_seconds = 9 }", "'camera.a.expect' does not say where the camera should look; write preset"),
+                ("{ preset = 3, pan = 9 }", "'camera.a.expect' has both a preset and a position; keep one of them"),
+                ("{ preset = 100 }", "'camera.a.expect.preset' must be at most 99, not 100"),
+                ("{ preset = -1 }", "'camera.a.expect.preset' must be at least 0, not -1"),
+                ("{ pan = 360 }", "'camera.a.expect.pan' must be less than 360, not 360"),
+                ("{ tilt = -6 }", "'camera.a.expect.tilt' must be at least -5, not -6"),
+                ("{ pan = 9, tolerance = 0 }", "'camera.a.expect.tolerance' must be at least 0.1, not 0"),
+                ("{ pan_degrees = 9 }", "unknown key 'camera.a.expect.pan_degrees'; known here: after_seconds, pan, "),
+                ("3", "'camera.a.expect' must be a table, not 3"),
+            )
+        ),
+        (
+            '[camera.a]\nhost = "a"\n[[rule]]\nname = "x"\ncameras = ["a"]\nwhen = ["m1", "moved"]',
+            "line 10: 'rule[1].when' has 'moved', but the camera 'a' has no expect; add expect to [camera.a]",
+        ),
+        (
+            '[camera.a]\nhost = "a"\n[camera.b]\nhost = "b"\n[[rule]]\nname = "x"\nwhen = ["moved"]',
+            "line 11: 'rule[1].when' has 'moved', but the cameras 'a', 'b' have no expect; add expect to [camera.a]",
         ),
         ('keep_free = "5 gigs"', 'line 5: \'volume[1].keep_free\' must be a size such as "5GB", "500MB" or'),
         ("keep_free = -1", "line 5: 'volume[1].keep_free' must be between 0 bytes and 8 EiB"),

@@ -106,7 +106,8 @@ def test_a_cameras_numbers_come_out_in_base_units(telling: Telling) -> None:
     assert math.isnan(telling.value("nvr_camera_clock_drift_ratio", camera="gate"))
     assert math.isnan(telling.value("nvr_camera_fan_failed", camera="gate"))
     gate.clock_offset_s, gate.fps, gate.expected_fps = -0.25, 29.5, 30.0
-    gate.clock_drift_ratio, gate.fan_failed = 0.00002, 1.0
+    assert math.isnan(telling.value("nvr_camera_turned_away", camera="gate"))
+    gate.clock_drift_ratio, gate.fan_failed, gate.turned_away = 0.00002, 1.0, 1.0
     gate.oldest_segment_us = NOW_US
     gate.reconnects["camera-stalled"] += 2
     gate.frames_lost["damaged"] += 3
@@ -123,6 +124,7 @@ def test_a_cameras_numbers_come_out_in_base_units(telling: Telling) -> None:
         "nvr_camera_clock_offset_seconds": -0.25,
         "nvr_camera_clock_drift_ratio": 0.00002,
         "nvr_camera_fan_failed": 1,
+        "nvr_camera_turned_away": 1,
         "nvr_camera_fps": 29.5,
         "nvr_camera_expected_fps": 30,
         "nvr_oldest_segment_timestamp_seconds": 1_700_000_000,

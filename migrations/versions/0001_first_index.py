@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("model", sa.Text),
         sa.Column("camera_ident", sa.Text),
         sa.Column("fan_failed", Int, sa.CheckConstraint("fan_failed IN (0, 1)", name=op.f("ck_camera_fan_failed"))),
+        sa.Column("turned_away", Int, sa.CheckConstraint("turned_away IN (0, 1)", name=op.f("ck_camera_turned_away"))),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_camera")),
         sa.UniqueConstraint("slug", name=op.f("uq_camera_slug")),
         sqlite_strict=True,

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from nvr import config
-from nvr.cli.in_words import doubts, record_text, rule_sentence, schedule_sentence
+from nvr.cli.in_words import doubts, expect_sentence, record_text, rule_sentence, schedule_sentence
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json, print_table, size_text
 from nvr.clock import HostClock
 from nvr.units import US
@@ -54,6 +54,7 @@ def _facts(found: config.Config, path: Path) -> dict[str, Any]:
         "recording": {
             "segment_seconds": found.recording.segment_seconds,
             "sync_seconds": found.recording.sync_seconds,
+            "ptz_track": found.recording.ptz_track,
             "pre_seconds": found.recording.pre_seconds,
             "post_seconds": found.recording.post_seconds,
             "max_clip_seconds": found.recording.max_clip_seconds,
@@ -72,6 +73,7 @@ def _facts(found: config.Config, path: Path) -> dict[str, Any]:
                 "pre_seconds": found.manual_rule(name).pre_us / US,
                 "post_seconds": found.manual_rule(name).post_us / US,
                 "volume": camera.volume,
+                "expect": None if camera.expect is None else camera.expect.model_dump(),
             }
             for name, camera in found.cameras.items()
         ],
@@ -106,7 +108,9 @@ def _tell(found: config.Config, path: Path) -> None:
 
 def _tell_of_alarms(found: config.Config) -> None:
     now_us = int(HostClock().utc_us())
-    sentences = [schedule_sentence(name, table, found, now_us) for name, table in found.schedules.items()]
+    expected = {name: found.expected(name) for name in found.cameras}
+    sentences = [expect_sentence(name, view) for name, view in expected.items() if view is not None]
+    sentences += [schedule_sentence(name, table, found, now_us) for name, table in found.schedules.items()]
     sentences += [rule_sentence(table, found) for table in found.rules]
     if sentences:
         typer.echo()

@@ -166,6 +166,8 @@ def _growing(live: Sequence[LiveSegment], found: Sequence[Segment]) -> Iterator[
         path = (
             segment.path if segment.path.exists() else segment.path.with_name(segment.path.name.removesuffix(".part"))
         )
+        if not path.exists():
+            continue  # it began a moment ago: nothing of it is on disk
         movie = _movie(path)
         if movie is not None and movie.samples:
             end_us = segment.start_us + round(movie.duration_ticks * movie.time_base * US)

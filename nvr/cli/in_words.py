@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from nvr.config import Config, RecordBySchedule, RuleTable, ScheduleTable
+from nvr.record.expected_view import Expected
 from nvr.units import US
 
 
@@ -19,6 +20,15 @@ def schedule_sentence(name: str, table: ScheduleTable, config: Config, now_us: i
     return (
         f"schedule '{name}' is {_listed(table.windows)} in {table.timezone}{exceptions}; "
         f"{config.during(name).said(now_us)}"
+    )
+
+
+def expect_sentence(camera: str, expected: Expected) -> str:
+    """Where a camera should look, and what it means that it does not."""
+    tolerance = f"{expected.tolerance / 100:g}"
+    return (
+        f"camera '{camera}' is expected {expected}, within {tolerance}° and {tolerance} of the zoom scale; "
+        f"after {expected.after_us / US:g} s elsewhere it has moved, which is an event and sets off rules with 'moved'"
     )
 
 
@@ -42,6 +52,13 @@ def doubts(config: Config) -> Iterator[str]:
         plan, rules = config.record_plan(name), config.rules_of(name)
         if plan.may_wait and not rules:
             yield f"the camera '{name}' waits for alarms, but no rule is for it: only nvr trigger raises one there"
+        if camera.record == "off" and camera.expect is not None:
+            yield f"the camera '{name}' is off, so nvr does not see whether it looks where it is expected"
+        if camera.expect is None and (deaf := [f"'{rule.name}'" for rule in rules if rule.needs_view]):
+            yield (
+                f"'moved' of the {'rule' if len(deaf) == 1 else 'rules'} {_listed(deaf)} "
+                f"never happens at the camera '{name}': it has no expect"
+            )
         if camera.record == "off" and any(rule.cameras for rule in rules):
             yield f"the camera '{name}' is off, so its rules do nothing"
         elif camera.user is None and (doing := [f"'{rule.name}'" for rule in rules if rule.do]):
@@ -49,6 +66,11 @@ def doubts(config: Config) -> Iterator[str]:
                 f"the {'rule' if len(doing) == 1 else 'rules'} {_listed(doing)} "
                 f"cannot do anything at the camera '{name}': it has no user and password"
             )
+    if not config.recording.ptz_track:
+        yield (
+            "recording.ptz_track is false: a crash or a power cut loses for good where cameras looked in the files "
+            "that it cuts"
+        )
     used = {word.removeprefix("!") for word in _schedules_used(config)}
     for name in config.schedules:
         if name not in used:

@@ -12,6 +12,7 @@ from nvr.cli.errors import WrongUseError
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json
 from nvr.cli.times import iso_utc, local_text, read_moment
 from nvr.clock import HostClock
+from nvr.jvc.alarm import Change
 from nvr.record.gate import Mode
 from nvr.rules.book import Alarm
 from nvr.rules.explain import Said, Verdict, explain, parse_said
@@ -38,7 +39,7 @@ def try_out(
         typer.Option(
             "--input",
             metavar="WORD",
-            help="What the camera says: m1, b1, m2, b2 or v1; b2+3 is a b2 three seconds after T. May be repeated.",
+            help="What happens: m1, b1, m2, b2, v1 or moved; b2+3 is a b2 three seconds after T. May be repeated.",
             show_default=False,
         ),
     ],
@@ -61,7 +62,7 @@ def try_out(
     if camera is not None:
         check_camera(settings, camera)
     verdicts = {
-        name: explain(settings.rules_seen_from(name), name, story, at_us)
+        name: explain(settings.rules_seen_from(name), name, _story_at(settings, name, story), at_us)
         for name in ([camera] if camera is not None else settings.cameras)
     }
     if as_json:
@@ -77,6 +78,16 @@ def _story(words: Iterable[str]) -> list[Said]:
         return [parse_said(word) for word in words]
     except ValueError as wrong:
         raise WrongUseError(f"--input {wrong}") from None
+
+
+def _story_at(settings: config.Config, camera: str, story: Sequence[Said]) -> list[Said]:
+    """Without what never happens there: nobody says where the camera should look."""
+    if settings.expected(camera) is not None:
+        return list(story)
+    there = [said for said in story if said.change not in (Change.MOVED, Change.BACK)]
+    if len(there) < len(story):
+        note(f"the camera '{camera}' is never moved: it has no expect")
+    return there
 
 
 def _tell(settings: config.Config, verdicts: dict[str, list[Verdict]], story: Sequence[Said], at_us: int) -> None:

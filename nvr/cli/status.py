@@ -60,6 +60,7 @@ def _from_the_index(settings: config.Config) -> dict[str, Any]:
         "cameras": [
             _still_camera(name, settings, reader if name in known else None)
             | _last_said(known.get(name), clocks.get(name))
+            | _last_view(settings, known.get(name), name)
             for name in names
         ],
         "volumes": [_still_volume(volume, footage.get(volume.name)) for volume in settings.volumes],
@@ -128,6 +129,15 @@ def _last_said(camera: Camera | None, clock: CameraClockRow | None) -> dict[str,
     }
 
 
+def _last_view(settings: config.Config, camera: Camera | None, name: str) -> dict[str, Any]:
+    """Where a camera should look, and whether it did when that was asked last."""
+    expected = settings.expected(name) if name in settings.cameras else None
+    if expected is None:
+        return {"expected": None, "turned_away": None, "expected_doubt": None}
+    turned_away = camera.turned_away if camera is not None else None
+    return {"expected": str(expected), "turned_away": turned_away, "expected_doubt": None}
+
+
 def _still_volume(volume: config.Volume, footage: _Footage | None) -> dict[str, Any]:
     size_bytes: int | None = None
     free_bytes: int | None = None
@@ -162,6 +172,10 @@ def _remarks(told: dict[str, Any]) -> Iterator[str]:
     if told.get("host_clock", {}).get("synchronised") is False:
         yield "this machine's clock is not synchronised: times may be wrong (nvr footage list --corrected, once it is)"
     for camera in told["cameras"]:
+        if camera.get("turned_away"):
+            yield f"the camera '{camera['camera']}' is expected {camera['expected']} and looks elsewhere"
+        if camera.get("expected_doubt"):
+            yield f"the camera '{camera['camera']}' is expected {camera['expected']}, but {camera['expected_doubt']}"
         if camera.get("fan_failed"):
             yield f"the camera '{camera['camera']}' says its fan failed"
         if abs(camera.get("clock_offset_seconds") or 0) >= _FAR_S:

@@ -15,7 +15,7 @@ from nvr.cli.printing import ConfigOption, JsonOption, note, print_json_list, pr
 from nvr.cli.times import duration_text, iso_utc, local_text
 from nvr.media import label
 from nvr.media.errors import MediaError
-from nvr.store.field_of_view import Arc, FieldOfView, arc_of, of_model
+from nvr.store.field_of_view import Arc, FieldOfView, middle_of, of_model
 from nvr.store.reader import Reader, open_reader
 from nvr.store.rows import Box, LookKind, View
 from nvr.store.search import Cursor, Move, Page, Seen, TrackOf, Wanted, moves, where
@@ -233,19 +233,13 @@ def _seen_facts(seen: Seen) -> dict[str, Any]:
 
 def _place(box: Box, *, at_rest: bool) -> dict[str, Any]:
     if at_rest:
-        pan, tilt, zoom = _middle(box)
+        pan, tilt, zoom = middle_of(box)
         return {"pan_degrees": pan / 100, "tilt_degrees": (tilt - _LEVEL) / 100, "zoom": zoom / 100}
     return {
         "pan_degrees": [box.pan_from / 100, box.pan_to / 100],
         "tilt_degrees": [(box.tilt_from - _LEVEL) / 100, (box.tilt_to - _LEVEL) / 100],
         "zoom": [box.zoom_from / 100, box.zoom_to / 100],
     }
-
-
-def _middle(box: Box) -> tuple[int, int, int]:
-    arc = arc_of(box)
-    pan = (arc.start + arc.width // 2) % 36_000
-    return pan, (box.tilt_from + box.tilt_to) // 2, (box.zoom_from + box.zoom_to) // 2
 
 
 def _seen_row(seen: Seen) -> tuple[str, ...]:

@@ -28,7 +28,11 @@ class Pin(Enum):
 
 
 class Change(StrEnum):
-    """What happened, in the camera's own words (guide 6, application.event); V0, the end of motion, is ours."""
+    """What happened, in the camera's own words (guide 6, application.event).
+
+    Ours are V0, the end of motion, and what its lines never say but its pictures do: that it looks elsewhere than it is
+    expected to, and that it is back.
+    """
 
     M1 = "m1"
     B1 = "b1"
@@ -36,6 +40,8 @@ class Change(StrEnum):
     B2 = "b2"
     V1 = "v1"
     V0 = "v0"
+    MOVED = "moved"
+    BACK = "back"
 
 
 @dataclass(frozen=True, slots=True)

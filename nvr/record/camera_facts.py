@@ -4,6 +4,7 @@ Heard before each I-VOP. A torn picture may say anything, so a name or a fan cou
 """
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, TypeVar
 
@@ -12,7 +13,7 @@ from nvr.metrics import CameraCounts
 from nvr.record.camera_clock import CameraClock, ClockStep
 from nvr.store.index import Index, called
 from nvr.store.rows import CameraClockRow
-from nvr.units import US
+from nvr.units import US, PanTiltZoom
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ class CameraFacts:
         self.clock = CameraClock()
         self.said: FrameInfo | None = None
         """What was said last."""
+        self.on_said: Callable[[FrameInfo, PanTiltZoom | None], None] | None = None
+        """Told what was said, and where the camera looked in that picture."""
         self._camera_id = camera_id
         self._slug = slug
         self._index = index
@@ -39,9 +42,11 @@ class CameraFacts:
         self._note_due_us: int | None = None
         self._step_due_us = self._identity_due_us = self._fan_due_us = 0
 
-    def hear(self, said: FrameInfo, utc_us: int) -> None:
-        """The camera said this of itself with the I-VOP of that UTC."""
+    def hear(self, said: FrameInfo, utc_us: int, position: PanTiltZoom | None = None) -> None:
+        """The camera said this of itself with the I-VOP of that UTC, in which it looked there."""
         before, self.said = self.said, said
+        if self.on_said is not None:
+            self.on_said(said, position)
         if said.clock_us is not None:
             self._note_clock(said.clock_us, utc_us)
         if before is None:

@@ -176,7 +176,7 @@ class Recorder:
         frame.said = said = userdata.parse(frame.user_data)
         if frame.new_run in _NEW_CLOCK:
             self.facts.host_stepped()
-        self.facts.hear(said, frame.utc_us)
+        self.facts.hear(said, frame.utc_us, frame.position)
 
     def rest(self, frame: Frame, reason: str) -> None:
         """Nothing is wanted from this frame on, as planned; the link goes on, and so does the run."""

@@ -25,6 +25,7 @@ _ENDED: Final = {
     Change.M2: "input 2 broke",
     Change.B2: "input 2 made",
     Change.V1: "motion ended",
+    Change.MOVED: "it looks where it is expected again",
 }
 
 
@@ -56,6 +57,11 @@ class Rule:
         return frozenset(firsts | {change_of(trigger) for trigger in self.when})
 
     @property
+    def needs_view(self) -> bool:
+        """It is deaf where nobody says where the camera should look."""
+        return Change.MOVED in self.changes
+
+    @property
     def needs_motion(self) -> bool:
         """It is deaf where the camera's motion detection is off."""
         return Change.V1 in self.changes
@@ -69,7 +75,7 @@ class Alarm:
     trigger: str
     """The word of `when` that set it off, or `manual`."""
     source: str
-    """input-1, input-2, motion or manual."""
+    """input-1, input-2, motion, position or manual."""
     at_us: int
     """UTC of the change itself, however long it then had to last."""
     lasts: bool = False

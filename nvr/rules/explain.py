@@ -14,7 +14,7 @@ from nvr.rules.lines import OPPOSITE
 from nvr.rules.words import Action, Combination, GoToPreset, SetDayNight, SetOutput, Single, change_of
 from nvr.units import US
 
-_SAID: Final = re.compile(r"([mb][12]|v1)(?:\+(\d{1,4}(?:\.\d{1,3})?))?", re.ASCII)
+_SAID: Final = re.compile(r"([mb][12]|v1|moved|back)(?:\+(\d{1,4}(?:\.\d{1,3})?))?", re.ASCII)
 _THINGS: Final = {
     Change.M1: "input 1 makes",
     Change.B1: "input 1 breaks",
@@ -22,6 +22,8 @@ _THINGS: Final = {
     Change.B2: "input 2 breaks",
     Change.V1: "motion is seen",
     Change.V0: "motion ends",
+    Change.MOVED: "it has looked elsewhere than expected for too long",
+    Change.BACK: "it looks where it is expected again",
 }
 
 
@@ -65,7 +67,9 @@ def parse_said(text: str) -> Said:
     """Reads "m1", or "b2+3" for a b2 three seconds later. Raises ValueError with a sentence's end."""
     found = _SAID.fullmatch(text)
     if found is None:
-        raise ValueError(f"is {text[:60]!r}; write m1, b1, m2, b2 or v1, and b2+3 for a b2 three seconds later")
+        raise ValueError(
+            f"is {text[:60]!r}; write m1, b1, m2, b2, v1, moved or back, and b2+3 for a b2 three seconds later"
+        )
     return Said(Change(found[1]), round(float(found[2] or 0) * US))
 
 

@@ -1,4 +1,5 @@
-"""The camera's two inputs and its motion as one rule sees them: a change counts once it has lasted, motion is held.
+"""The camera's two inputs, its motion, and whether it looks away, as one rule sees them: a change counts once it has
+lasted, motion is held.
 
 Pure: told the changes and the time. Durations are measured by the monotonic clock, which never steps; UTC is carried
 along because alarms are told in it.
@@ -15,8 +16,10 @@ OPPOSITE: Final = {
     Change.B2: Change.M2,
     Change.V1: Change.V0,
     Change.V0: Change.V1,
+    Change.MOVED: Change.BACK,
+    Change.BACK: Change.MOVED,
 }
-_ONS: Final = (Change.M1, Change.M2, Change.V1)
+_ONS: Final = (Change.M1, Change.M2, Change.V1, Change.MOVED)
 
 
 class Moment(NamedTuple):
@@ -37,7 +40,7 @@ class Flip(NamedTuple):
 
 
 class Line:
-    """One input, or motion, named by the change that switches it on.
+    """One input, motion, or looking away, named by the change that switches it on.
 
     A change counts once it has lasted `debounce_us`. With `hold_us`, an on that is not renewed ends after that time by
     itself (fact sheet 4: whether the camera says when motion ends is not known).

@@ -15,9 +15,9 @@ MANUAL_SOURCE: Final = "manual"
 
 _LONGEST_S: Final = 3600  # an hour between two inputs is no longer one event; the guide names no limit, 100 at most
 _INPUTS: Final = {Change.M1: 1, Change.B1: 1, Change.M2: 2, Change.B2: 2}
-_SINGLE: Final = {change.value: change for change in (*_INPUTS, Change.V1)}
+_SINGLE: Final = {change.value: change for change in (*_INPUTS, Change.V1, Change.MOVED)}
 _COMBINED: Final = re.compile(r"([^()]*)\(([^()]*)\)([^()]*)")
-_WRITE: Final = "write m1, b1, m2, b2, v1, or two of the inputs such as m1(10)b2"
+_WRITE: Final = "write m1, b1, m2, b2, v1, moved, or two of the inputs such as m1(10)b2"
 
 # Guide 6, application.event(n).trigger: these start the camera's own alarm actions and never reach the alarm port.
 _ONLY_THE_CAMERA: Final = (
@@ -72,6 +72,8 @@ def parse_trigger(word: str) -> Trigger:
         return _combination(word, *combined.groups())
     if word == Change.V0.value:
         raise ValueError("has 'v0', but the camera has no word for the end of motion; use v1 and motion_hold_seconds")
+    if word == Change.BACK.value:
+        raise ValueError("has 'back', which is the end of 'moved' and no alarm")
     if word.lower() in _SINGLE:
         raise ValueError(f"has {_shown(word)}; write it in small letters, {word.lower()}")
     raise ValueError(f"has {_shown(word)}, which is no trigger; {_WRITE}")
@@ -79,7 +81,9 @@ def parse_trigger(word: str) -> Trigger:
 
 def source_of(change: Change) -> str:
     """Where a change comes from, as metrics and people name it."""
-    return f"input-{_INPUTS[change]}" if change in _INPUTS else "motion"
+    if change in _INPUTS:
+        return f"input-{_INPUTS[change]}"
+    return "position" if change is Change.MOVED else "motion"
 
 
 def change_of(trigger: Trigger) -> Change:
@@ -91,6 +95,8 @@ def _combination(word: str, first: str, seconds: str, second: str) -> Combinatio
     for part in (first, second):
         if part in (Change.V1.value, Change.V0.value):
             raise ValueError(f"has {_shown(word)}, but motion cannot be combined, only inputs can (m1, b1, m2, b2)")
+        if part in (Change.MOVED.value, Change.BACK.value):
+            raise ValueError(f"has {_shown(word)}, but {part} cannot be combined, only inputs can (m1, b1, m2, b2)")
         if part not in _SINGLE:
             raise ValueError(
                 f"has {_shown(word)}, in which {_shown(part)} is no input; combine two of m1, b1, m2, b2, "

@@ -14,6 +14,7 @@ from math import atan, atan2, cos, degrees, exp, log, radians, sin, tan
 from typing import Final, NamedTuple
 
 from nvr.store.rows import Box
+from nvr.units import PanTiltZoom
 
 CIRCLE: Final = 36_000
 _ALL_ROUND: Final = CIRCLE - 1
@@ -65,6 +66,13 @@ def _from_to(first: Arc, last: Arc) -> Arc:
 
 
 ALL_ROUND: Final = Arc(0, _ALL_ROUND)
+
+
+def middle_of(box: Box) -> PanTiltZoom:
+    """The point in the middle of a box: where a rest is told to be."""
+    arc = arc_of(box)
+    pan = (arc.start + arc.width // 2) % 36_000
+    return pan, (box.tilt_from + box.tilt_to) // 2, (box.zoom_from + box.zoom_to) // 2
 
 
 def arc_of(box: Box) -> Arc:

@@ -213,6 +213,12 @@ class Index:
         """Notes what a camera says of its fan; whether that is news, of which an event is noted then."""
         return self.do(lambda connection: _note_fan(connection, camera_id, at_us, failed=failed))
 
+    def note_view(
+        self, camera_id: int, at_us: int, *, away: bool, text: str, facts: Mapping[str, Any]
+    ) -> "Future[bool]":
+        """Notes whether a camera looks elsewhere than it should; whether that is news, of which an event is noted."""
+        return self.do(lambda connection: _note_view(connection, camera_id, at_us, away=away, text=text, facts=facts))
+
     def add_camera_clock(self, camera_id: int, row: CameraClockRow) -> "Future[None]":
         """Notes how far a camera's clock is from the host's; drops what is more than a season old."""
         return self.do(lambda connection: _add_camera_clock(connection, camera_id, row))
@@ -470,6 +476,18 @@ def _note_fan(connection: Connection, camera_id: int, at_us: int, *, failed: boo
     return True
 
 
+def _note_view(
+    connection: Connection, camera_id: int, at_us: int, *, away: bool, text: str, facts: Mapping[str, Any]
+) -> bool:
+    known = connection.execute(_known_view, {"id_is": camera_id}).scalar()
+    connection.execute(_know_view, {"id_is": camera_id, "turned_away": int(away)})
+    if bool(known) is away:
+        return False
+    kind = "turned-away" if away else "turned-back"
+    connection.execute(_add_event, _event_values(at_us, kind, text, facts, camera_id))
+    return True
+
+
 def _add_camera_clock(connection: Connection, camera_id: int, row: CameraClockRow) -> None:
     values = {"camera_id": camera_id, "at_us": row.at_us, "offset_us": row.offset_us, "drift_ppb": row.drift_ppb}
     connection.execute(_put_camera_clock, values)
@@ -663,6 +681,8 @@ _known_identity = select(_camera.c.model, _camera.c.camera_ident).where(_is_came
 _identify = update(_camera).where(_is_camera)
 _identify = _identify.values(model=bindparam("model"), camera_ident=bindparam("camera_ident"))
 _known_fan = select(_camera.c.fan_failed).where(_is_camera)
+_known_view = select(_camera.c.turned_away).where(_is_camera)
+_know_view = update(_camera).where(_is_camera).values(turned_away=bindparam("turned_away"))
 _know_fan = update(_camera).where(_is_camera).values(fan_failed=bindparam("fan_failed"))
 _new_camera_clock = insert_or(_camera_clock).values({c.name: bindparam(c.name) for c in _camera_clock.columns})
 _put_camera_clock = _new_camera_clock.on_conflict_do_update(

@@ -5,7 +5,8 @@ ledger keeps the rest as spans, which never overlap within an epoch and are neve
 what a later one says of a time that is accounted for already does not count.
 
 An epoch counts backward steps of the host's clock. An hour that happens twice has rows in two epochs; in coverage it
-counts once, as the later epoch says.
+counts once, as the later epoch says. A forward step says nothing but that a clock was wrong: it covers no footage of an
+earlier epoch, so that a machine whose clock began in 1970 until it was set does not turn years of it into a gap.
 """
 
 import heapq
@@ -201,8 +202,8 @@ def coverage(
     """What became of every moment of [start, end): seamless, neighbours differ. `end_us` is at most now.
 
     `live` is what is recorded and not yet in the index. Spans are cut out of recorded time (frames missing inside a
-    segment); a later epoch covers an earlier one; what nobody speaks of is a gap with the reason `rest`, before
-    `configured_at_us` it is off.
+    segment); a later epoch covers an earlier one, but a `clock-step` covers nothing; what nobody speaks of is a gap
+    with the reason `rest`, before `configured_at_us` it is off.
     """
     if start_us >= end_us:
         return []
@@ -214,8 +215,7 @@ def coverage(
     if live is not None:
         layers.append(_Layer(live.start_us, live.end_us, (live.epoch, 0), "recorded", None))
     layers += [
-        _Layer(s.start_us, end_us if s.end_us is None else s.end_us, (s.epoch, 1), s.kind.value, s.reason)
-        for s in spans
+        _Layer(s.start_us, end_us if s.end_us is None else s.end_us, _rank_of(s), s.kind.value, s.reason) for s in spans
     ]
     return _flattened([layer for layer in layers if layer.start_us < layer.end_us], start_us, end_us)
 
@@ -237,7 +237,12 @@ class _Layer:
 
 
 _REST_RANK: Final = (-2, 0)
-_NOT_CONFIGURED_RANK: Final = (-1, 0)
+_CLOCK_STEP_RANK: Final = (-1, 0)
+_NOT_CONFIGURED_RANK: Final = (-1, 1)
+
+
+def _rank_of(span: Span) -> tuple[int, int]:
+    return _CLOCK_STEP_RANK if span.reason == CLOCK_STEP else (span.epoch, 1)
 
 
 def _flattened(layers: Sequence[_Layer], start_us: int, end_us: int) -> list[Covered]:

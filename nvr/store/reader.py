@@ -244,6 +244,12 @@ class Reader:
         with self._asking() as connection:
             return [KnownView(id_, slug, _view_of(*rest)) for id_, slug, *rest in connection.execute(question)]
 
+    def last_rest_at(self, camera: str, preset: int) -> Box | None:
+        """Where the camera last stood on that preset, as far as footage tells; None where none does."""
+        with self._asking() as connection:
+            row = connection.execute(_last_rest_at, {"slug": camera, "preset_is": preset}).first()
+        return None if row is None else Box(*row)
+
     def longest_segment_us(self) -> int:
         """No segment of any camera is longer, and so no look: how far before a moment it may begin."""
         with self._asking() as connection:
@@ -519,8 +525,8 @@ def _segment_of(row: Row[Any]) -> Segment:
 
 
 def _camera_of(row: Row[Any]) -> Camera:
-    fan_failed = None if row.fan_failed is None else bool(row.fan_failed)
-    return Camera(row.id, row.slug, row.configured_at_us, row.model, row.camera_ident, fan_failed)
+    fan_failed, turned_away = (None if said is None else bool(said) for said in (row.fan_failed, row.turned_away))
+    return Camera(row.id, row.slug, row.configured_at_us, row.model, row.camera_ident, fan_failed, turned_away)
 
 
 @lru_cache(64)
@@ -699,6 +705,14 @@ _what_view_is = (
 )
 _views = select(_view.c.id, _camera_table.c.slug, *_what_view_is).join(
     _camera_table, _camera_table.c.id == _view.c.camera_id
+)
+_last_of_view = select(func.max(_look.c.start_us)).where(_look.c.view_id == _view.c.id).scalar_subquery()
+_last_rest_at = (
+    select(_view.c.pan_from, _view.c.pan_to, _view.c.tilt_from, _view.c.tilt_to, _view.c.zoom_from, _view.c.zoom_to)
+    .join(_camera_table, _camera_table.c.id == _view.c.camera_id)
+    .where(_camera_table.c.slug == bindparam("slug"), _view.c.preset == bindparam("preset_is"))
+    .order_by(_last_of_view.desc())
+    .limit(1)
 )
 _longest_segment = select(func.max(_camera_table.c.longest_segment_us))
 # Ids come as one JSON array: a statement with thousands of parameters would be another one each time. CROSS JOIN

@@ -82,6 +82,8 @@ class Camera:
     ident: str | None = None
     """The name it last gave itself."""
     fan_failed: bool | None = None
+    turned_away: bool | None = None
+    """Whether it looked elsewhere than it was expected to; None where that was never asked or known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,7 @@ class AlarmRow:
     trigger: str
     """The word of `when` that set it off, or `manual`."""
     source: str
-    """input-1, input-2, motion or manual."""
+    """input-1, input-2, motion, position or manual."""
     at_us: int
     note: str | None = None
     unconnected: bool = False

@@ -72,6 +72,12 @@ camera: Final = Table(
         CheckConstraint("fan_failed IN (0, 1)", name="fan_failed"),
         comment="what it last said of its fan; null until it said so",
     ),
+    Column(
+        "turned_away",
+        _Int,
+        CheckConstraint("turned_away IN (0, 1)", name="turned_away"),
+        comment="whether it looked elsewhere than expected; null until that was asked and known",
+    ),
     sqlite_strict=True,
     comment="every camera that ever was configured",
 )

@@ -10,7 +10,7 @@ from nvr.camera.control import Control, DayNight
 from nvr.camera.errors import LinkError
 from nvr.camera.inputs import Happened, How
 from nvr.clock import Clock
-from nvr.jvc.alarm import Pin
+from nvr.jvc.alarm import Change, Pin
 from nvr.jvc.errors import ApiRefused, ProtocolError
 from nvr.log import Streak
 from nvr.metrics import CameraCounts
@@ -92,6 +92,10 @@ class AlarmWatch:
         mono_us = int(self._clock.mono_us())
         note = None if happened.how is How.REPORTED else happened.how.value
         self._answer(self._book.answers([happened.change], happened.utc_us, mono_us), note)
+
+    def happen(self, change: Change) -> None:
+        """A change that the camera's pictures tell of, not its alarm port."""
+        self._answer(self._book.answers([change], int(self._clock.utc_us()), int(self._clock.mono_us())), None)
 
     def trigger(self, note: str | None) -> int:
         """A manual alarm; the id of its clip."""

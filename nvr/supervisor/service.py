@@ -12,7 +12,8 @@ from nvr.record.exporter import Exporter
 from nvr.record.recorder import OpenSegment
 from nvr.record.shelf import Shelf
 from nvr.store.names import PART, segment_path
-from nvr.supervisor.unit import CameraUnit, Standing, State
+from nvr.supervisor.unit import CameraUnit, State
+from nvr.supervisor.view_watch import ViewWatch, in_degrees
 from nvr.units import US
 from nvr.web.service import NotPossible, NotThere
 
@@ -86,9 +87,10 @@ class Answers:
             "fps": round(now.fps, 2),
             "bitrate_bps": round(now.bitrate_bps),
             "alarm_link": now.alarm_link,
-            **_looks(now),
+            **in_degrees(now.position),
             "model": now.model,
             **_facts(unit.recorder.facts),
+            **_view(unit.view),
         }
 
     def _volume(self, shelf: Shelf) -> dict[str, Any]:
@@ -135,12 +137,11 @@ def _facts(facts: CameraFacts) -> dict[str, Any]:
     }
 
 
-def _looks(now: Standing) -> dict[str, float | None]:
-    """Where the camera looks, in the contract's degrees."""
-    if now.position is None:
-        return {"pan_degrees": None, "tilt_degrees": None, "zoom": None}
-    pan, tilt, zoom = now.position
-    return {"pan_degrees": pan / 100, "tilt_degrees": (tilt - 500) / 100, "zoom": zoom / 100}
+def _view(view: ViewWatch | None) -> dict[str, Any]:
+    """Where the camera should look, and whether it does; all null where it may look anywhere."""
+    if view is None:
+        return {"expected": None, "turned_away": None, "expected_doubt": None}
+    return {"expected": str(view.expected), "turned_away": view.away, "expected_doubt": view.doubt}
 
 
 def _iso(us: int) -> str:

@@ -20,6 +20,7 @@ from nvr.record.keeper import Keeper
 from nvr.store.rows import SpanKind
 from nvr.supervisor.alarms import AlarmWatch
 from nvr.supervisor.restart import Backoff
+from nvr.supervisor.view_watch import ViewWatch
 from nvr.units import US, PanTiltZoom
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Standing:
 class CameraUnit:
     """Runs one camera until `stop`; whatever `run` raises is unexpected and for the supervisor.
 
-    `wanted`: False where the configuration says record = "off".
+    `wanted`: False where the configuration says record = "off". `view`: None where it may look anywhere.
     """
 
     def __init__(
@@ -71,10 +72,12 @@ class CameraUnit:
         clock: Clock,
         *,
         wanted: bool,
+        view: ViewWatch | None = None,
         on_state: Callable[[State, str | None], None] | None = None,
     ) -> None:
         self.recorder = recorder = keeper.recorder
         self.alarms = alarms
+        self.view = view
         self._keeper = keeper
         self._address = address
         self._counts = counts
@@ -92,6 +95,8 @@ class CameraUnit:
         self._since_us = int(clock.utc_us())
         self._rates: deque[tuple[int, int, int]] = deque(maxlen=_RATE_TICKS + 1)
         recorder.on_run = self._note_new_run
+        if view is not None:
+            recorder.facts.on_said = view.hear
         counts.recording_wanted = wanted
 
     async def run(self) -> None:
@@ -212,6 +217,8 @@ class CameraUnit:
         if self._feed is not None:
             self._counts.received_bytes = self._received_before + self._feed.bytes_received
             self._counts.frames = self._frames_before + self._feed.units
+            if self.view is not None and self._feed.units:
+                self.view.look(self._feed.position)
         self._rates.append((int(self._clock.mono_us()), self._counts.frames, self._counts.received_bytes))
         self._counts.fps = self._measured()[0]
         self._note_state()

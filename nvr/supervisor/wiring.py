@@ -19,6 +19,7 @@ from nvr.media.durable import Disk
 from nvr.media.frame import Frame
 from nvr.metrics import Metrics
 from nvr.record.clips import ClipDesk
+from nvr.record.expected_view import ExpectedView
 from nvr.record.exporter import Exporter
 from nvr.record.gate import Gate, Mode
 from nvr.record.keeper import Keeper
@@ -31,12 +32,14 @@ from nvr.record.writer import Identity, SegmentWriter
 from nvr.rules.book import RuleBook
 from nvr.store import lock, recovery, schema, volumes
 from nvr.store.archive import Archive
+from nvr.store.field_of_view import middle_of
 from nvr.store.index import Index
 from nvr.store.ledger import NOT_CONFIGURED, Ledger
 from nvr.store.reader import Reader
 from nvr.store.volumes import VolumeThread
 from nvr.supervisor.alarms import AlarmWatch, put_steps
 from nvr.supervisor.unit import CameraUnit
+from nvr.supervisor.view_watch import ViewWatch
 from nvr.units import US
 
 log = logging.getLogger(__name__)
@@ -238,7 +241,20 @@ def make_unit(
             slug, (camera.host, camera.alarm_port), clock, watch.hear, control=control, motion_hold_s=None
         )
     wanted = plan.inside is not Mode.OFF or plan.outside is not Mode.OFF
-    return CameraUnit((camera.host, camera.http_port), keeper, watch, counts, clock, wanted=wanted)
+    view = _view_of(slug, config, store.reader)
+    looking = None
+    if view is not None:
+        looking = ViewWatch(camera_id, slug, view, store.index, counts, clock, watch.happen)
+    return CameraUnit((camera.host, camera.http_port), keeper, watch, counts, clock, wanted=wanted, view=looking)
+
+
+def _view_of(slug: str, config: Config, reader: Reader) -> ExpectedView | None:
+    """Where the camera should look, with what footage tells of its preset; None where it may look anywhere."""
+    expected = config.expected(slug)
+    if expected is None:
+        return None
+    box = reader.last_rest_at(slug, expected.preset) if expected.preset is not None else None
+    return ExpectedView(expected, middle_of(box) if box is not None else None)
 
 
 def _control_of(slug: str, camera: Camera, config: Config, clock: Clock) -> Control | None:

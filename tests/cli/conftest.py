@@ -153,10 +153,10 @@ class Filling:
         self.volume_id = index.add_volume("main", "2f4a4d6e-1111-4222-8333-444455556667").result()
         self.number = 0
 
-    def run(self, start_us: int, *, ended_us: int | None = None) -> int:
+    def run(self, start_us: int, *, ended_us: int | None = None, epoch: int = 0) -> int:
         """Begin (and end) a run."""
         number = self.index.next_run(start_us)
-        run = Run(number, self.camera_id, "gate", start_us, "connected", 0, "stream", start_us)
+        run = Run(number, self.camera_id, "gate", start_us, "connected", epoch, "stream", start_us)
         self.index.begin_run(run).result()
         if ended_us is not None:
             self.index.end_run(number, ended_us, "shutdown").result()
@@ -210,8 +210,10 @@ class Filling:
             ).result()
         return path
 
-    def gap(self, reason: str, start_us: int, end_us: int | None, kind: SpanKind = SpanKind.GAP) -> None:
-        self.index.put_spans(self.camera_id, [PutSpan(Span(kind, reason, start_us, end_us))]).result()
+    def gap(
+        self, reason: str, start_us: int, end_us: int | None, kind: SpanKind = SpanKind.GAP, *, epoch: int = 0
+    ) -> None:
+        self.index.put_spans(self.camera_id, [PutSpan(Span(kind, reason, start_us, end_us, epoch))]).result()
 
 
 @pytest.fixture

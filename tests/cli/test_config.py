@@ -96,6 +96,7 @@ def test_alarms_are_in_the_json_as_they_are_written(nvr: Nvr, site: Site) -> Non
     assert told["recording"] == {
         "segment_seconds": 60,
         "sync_seconds": 2,
+        "ptz_track": True,
         "pre_seconds": 10,
         "post_seconds": 20,
         "max_clip_seconds": 600,
@@ -181,3 +182,34 @@ def test_the_file_in_the_working_directory_is_found(
 def test_a_file_that_is_not_there_is_said(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(["config", "check", "--config", "/nowhere/config.toml"]) == 2
     assert capsys.readouterr().err == "nvr: /nowhere/config.toml: cannot be read: no such file or directory\n"
+
+
+def test_where_cameras_should_look_is_printed_and_what_will_not_be_seen_is_doubted(nvr: Nvr, site: Site) -> None:
+    text = site.config.read_text()
+    for camera, expect in (("gate", "{ preset = 3 }"), ("door", "{ pan = 92, tilt = 10, tolerance = 2.5 }")):
+        text = text.replace(f"[camera.{camera}]", f"[camera.{camera}]\nexpect = {expect}")
+    site.config.write_text(text + '[camera.yard]\nhost = "127.0.0.1"\n[[rule]]\nname = "away"\nwhen = ["moved"]\n')
+    said = nvr("config", "check")
+    assert said.code == 0
+    assert (
+        "camera 'gate' is expected at preset 3, within 1° and 1 of the zoom scale; after 300 s elsewhere it has "
+        "moved, which is an event and sets off rules with 'moved'\n"
+        "camera 'door' is expected at pan 92.00 tilt 10.00, within 2.5° and 2.5 of the zoom scale; after 300 s "
+    ) in said.out
+    assert said.err.splitlines() == [
+        "nvr: the camera 'door' is off, so nvr does not see whether it looks where it is expected",
+        "nvr: 'moved' of the rule 'away' never happens at the camera 'yard': it has no expect",
+    ]
+    cameras = {camera["camera"]: camera["expect"] for camera in nvr("config", "check", "--json").json["cameras"]}
+    assert cameras["gate"]["preset"] == 3
+    assert cameras["door"]["tilt"] == 10
+    assert cameras["yard"] is None
+
+
+def test_what_is_given_up_without_the_text_track_is_said(nvr: Nvr, site: Site) -> None:
+    site.config.write_text(site.config.read_text() + "[recording]\nptz_track = false\n")
+    assert nvr("config", "check").err == (
+        "nvr: recording.ptz_track is false: a crash or a power cut loses for good where cameras looked in the files "
+        "that it cuts\n"
+    )
+    assert nvr("config", "check", "--json").json["recording"]["ptz_track"] is False

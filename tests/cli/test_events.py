@@ -125,6 +125,18 @@ def test_without_a_daemon_status_says_what_cameras_said_last(nvr: Nvr, site: Sit
     assert "nvr: the clock of the camera 'gate' is -2.5 seconds off\n" in told
 
 
+def test_a_camera_that_looks_elsewhere_than_it_should_is_said(nvr: Nvr, site: Site) -> None:
+    site.config.write_text(site.config.read_text().replace("[camera.gate]", "[camera.gate]\nexpect = { preset = 3 }"))
+    assert nvr("status", "--json").json["cameras"][0]["turned_away"] is None
+    with site.index() as filling:
+        filling.index.note_view(filling.camera_id, NOON_US, away=True, text="it looks away", facts={})
+    gate, door = nvr("status", "--json").json["cameras"]
+    assert (gate["expected"], gate["turned_away"]) == ("at preset 3", True)
+    assert door["expected"] is door["turned_away"] is None
+    assert "nvr: the camera 'gate' is expected at preset 3 and looks elsewhere\n" in nvr("status").err
+    assert "turned-away  it looks away" in nvr("events").out
+
+
 def test_a_machine_whose_clock_is_not_synchronised_is_said(nvr: Nvr, site: Site) -> None:
     with site.daemon() as daemon:
         for synchronised, said in [(True, False), (None, False), (False, True)]:

@@ -79,6 +79,12 @@ def test_what_is_being_written_now_is_exported_as_far_as_it_is_on_disk(nvr: Nvr,
         on_disk = len(packets(out)) - 50
         assert 0 < on_disk <= 50
         assert packets(out) == units(50) + units(50, 0, on_disk)
+        # The next one began a moment ago and is not on disk: nothing is left out.
+        begun = {"run": run, "seq": 2, "start_us": began_us + 10 * US, "end_us": began_us + 10 * US, "frames": 0}
+        begun["path"] = str(path.with_name("begun.mp4.part"))
+        daemon.live_is = {"gate": [{**entry, "path": str(path)}, begun]}
+        assert "left out" not in export(nvr, out, "-1m", "now", "--force").err
+        daemon.live_is = {"gate": [{**entry, "path": str(path)}]}
         # It was sealed since the daemon was asked, and entered: it comes once.
         path.rename(path.with_suffix(""))
         assert export(nvr, out, "-1m", "now", "--force").code == 0

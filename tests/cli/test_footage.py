@@ -1,5 +1,6 @@
 """`nvr footage list` and `coverage`: against a real index, with and without a daemon beside it."""
 
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -240,3 +241,51 @@ def test_a_person_sees_the_coverage_as_lines(nvr: Nvr, site: Site) -> None:
         ["2025-11-23", "12:00:00+0000", "2025-11-23", "12:00:05+0000", "5.0", "s", "recorded"],
         ["2025-11-23", "12:00:05+0000", "2025-11-23", "12:00:10+0000", "5.0", "s", "gap", "service-stopped"],
     ]
+
+
+# ---- time that happens twice, or never
+
+
+def test_time_that_happens_twice_is_listed_twice_and_covered_once(nvr: Nvr, site: Site) -> None:
+    """At noon and eight seconds this machine's clock was put back by five, and later set forward by a minute."""
+    with site.index() as filling:
+        first = filling.run(NOON_US, ended_us=NOON_US + 8 * US)
+        filling.segment(first, 0, NOON_US)
+        filling.segment(first, 1, NOON_US + 5 * US, frames=30)
+        again = filling.run(NOON_US + 3 * US, ended_us=NOON_US + 13 * US, epoch=1)
+        filling.segment(again, 0, NOON_US + 3 * US)
+        filling.segment(again, 1, NOON_US + 8 * US)
+        filling.gap("clock-step", NOON_US + 13 * US, NOON_US + 73 * US, epoch=1)
+        filling.gap("service-stopped", NOON_US + 73 * US, None, epoch=1)
+    listed = nvr("footage", "list", "--camera", "gate", "--from", f"{NOON}:05", "--to", f"{NOON}:08", "--json").json
+    assert [(one["run"], one["seq"]) for one in listed] == [(again, 0), (first, 1)]
+    said = nvr("footage", "coverage", "--camera", "gate", "--json", "--from", NOON, "--to", f"{NOON}:50")
+    assert spans(said) == [("recorded", None, 0, 13), ("gap", "clock-step", 13, 50)]
+
+
+@pytest.mark.parametrize(
+    ("night", "switch", "shown"),
+    [
+        ("2025-10-26", "2025-10-26T01:00:00Z", ["02:59:59+0200", "02:00:04+0100"]),
+        ("2026-03-29", "2026-03-29T01:00:00Z", ["01:59:59+0100", "03:00:04+0200"]),
+    ],
+)
+def test_a_night_in_which_the_wall_clock_jumps_loses_and_doubles_nothing(
+    nvr: Nvr, site: Site, monkeypatch: pytest.MonkeyPatch, night: str, switch: str, shown: list[str]
+) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    switch_us = read_iso_utc(switch)
+    with site.index() as filling:
+        run = filling.run(switch_us - US, ended_us=switch_us + 9 * US)
+        filling.segment(run, 0, switch_us - US)
+        filling.segment(run, 1, switch_us + 4 * US)
+        filling.gap("service-stopped", switch_us + 9 * US, None)
+    asked = ("--camera", "gate", "--from", f"{night}T01:30", "--to", f"{night}T03:30")
+    lines = nvr("footage", "list", *asked).out.splitlines()[1:]
+    assert [line.split()[1] for line in lines] == shown
+    covered = nvr("footage", "coverage", *asked, "--json").json
+    asked_us = 2 * 3600 * US + (3600 * US if night == "2025-10-26" else -3600 * US)
+    lengths = [read_iso_utc(one["end"]) - read_iso_utc(one["start"]) for one in covered]
+    assert sum(lengths) == asked_us
+    assert [length for one, length in zip(covered, lengths, strict=True) if one["kind"] == "recorded"] == [10 * US]

@@ -132,7 +132,7 @@ def test_without_a_rule_there_is_no_alarm_and_it_is_said_why(nvr: Nvr, site: Sit
     [
         (
             ["--input", "m3"],
-            "--input is 'm3'; write m1, b1, m2, b2 or v1, and b2+3 for a b2 three seconds later",
+            "--input is 'm3'; write m1, b1, m2, b2, v1, moved or back, and b2+3 for a b2 three seconds later",
         ),
         (["--input", "m1", "--camera", "shed"], "there is no camera 'shed'; there are: gate, door"),
         (["--input", "m1", "--at", "noon"], "'noon' is not a time; write"),
@@ -161,3 +161,15 @@ def test_a_local_time_that_came_twice_is_said_on_stderr(nvr: Nvr, monkeypatch: p
     said = nvr("rules", "test", "--at", "2026-10-25T02:30", "--input", "v1", "--json")
     assert said.json["at"] == "2026-10-25T00:30:00.000000Z"
     assert "came twice here" in said.err
+
+
+def test_a_camera_that_was_turned_away_is_one_that_is_expected_somewhere(nvr: Nvr, site: Site) -> None:
+    text = site.config.read_text().replace("[camera.gate]", "[camera.gate]\nexpect = { preset = 3 }")
+    site.config.write_text(text + '[[rule]]\nname = "away"\nwhen = ["m1", "moved"]\n')
+    said = nvr("rules", "test", "--at", MONDAY_NOON, "--input", "moved")
+    assert said.code == 0
+    assert said.err == "nvr: the camera 'door' is never moved: it has no expect\n"
+    gate, door = said.out.split("camera 'door'")
+    assert "rule 'away': alarm\n  moved (it has looked elsewhere than expected for too long) is one of" in gate
+    assert "rule 'away': nothing\n" in door
+    assert nvr("rules", "test", "--camera", "door", "--input", "moved").code == 1

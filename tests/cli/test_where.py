@@ -1,6 +1,7 @@
 """`nvr footage where`, `moves` and `export --csv`: found by where the camera looked, in files as they are recorded."""
 
 import csv
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -352,3 +353,24 @@ def test_an_export_of_nothing_in_particular_is_wrong_use(nvr: Nvr, toured: Site)
     same = toured.folder / "clip"
     said = export(nvr, NOON, f"{NOON}:10", "-o", same, "--csv", same)
     assert (said.code, said.err) == (2, f"nvr: {same} cannot be film and table at once; name two files\n")
+
+
+PAGE = Path(__file__).parents[2] / "docs/python.md"
+
+
+def test_the_example_for_programs_answers_as_its_page_says(toured: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    for place, here in (("/var/lib/nvr/footage", toured.footage), ("/var/lib/nvr", toured.data_dir)):
+        assert f'Path("{place}")' in example
+        example = example.replace(f'Path("{place}")', f"Path({str(here)!r})")
+    exec(compile(example, str(PAGE), "exec"), {})
+    said = capsys.readouterr().out.splitlines()
+    minute = 60 * US
+    assert said[:3] == [
+        f"gate rest {NOON_US} {NOON_US + 2 * US} 9000 3",
+        f"gate sweep {NOON_US + 2 * US} {NOON_US + 3 * US} 9100 None",
+        f"gate rest {NOON_US + minute} {NOON_US + minute + 2 * US} 9000 3",
+    ]
+    assert said[3] == "2 rests on preset 3, 2 spans with pan 120 in the picture"
+    assert [line.split()[0] for line in said[4:]] == ["moved", "picture", "picture", "picture"]
+    assert said[-1] == f"picture {NOON_US + 2 * US // FPS} (9000, 500, 0)"

@@ -14,6 +14,7 @@ from nvr.cli.shell import app
 from nvr.config import (
     Camera,
     Config,
+    Expect,
     MetricsListen,
     RecordBySchedule,
     Recording,
@@ -90,6 +91,14 @@ def test_every_key_of_a_record_by_schedule_is_in_the_example() -> None:
     assert tomllib.loads(f"record = {table}")["record"].keys() == RecordBySchedule.model_fields.keys()
 
 
+def test_every_key_of_where_a_camera_should_look_is_in_the_example() -> None:
+    keys: set[str] = set()
+    for table in re.findall(r"\{ p[^}]*after_seconds = [^}]*\}", EXAMPLE.read_text()):
+        keys |= tomllib.loads(f"expect = {table}")["expect"].keys()
+        Expect.model_validate(tomllib.loads(f"expect = {table}")["expect"])
+    assert keys == Expect.model_fields.keys()
+
+
 def test_what_a_commented_rule_shows_as_a_default_is_the_default() -> None:
     shown = re.findall(r"^# (\w+) = (0|5|10|20|true|false) ", EXAMPLE.read_text(), flags=re.MULTILINE)
     assert {"debounce_seconds", "min_interval_seconds", "motion_hold_seconds", "while_active"} <= dict(shown).keys()
@@ -144,3 +153,4 @@ def test_the_readme_leads_to_the_pages() -> None:
     readme = (HOME / "README.md").read_text()
     assert "config.example.toml" in readme
     assert "docs/metrics.md" in readme
+    assert "docs/python.md" in readme

@@ -278,3 +278,14 @@ def test_a_rule_heeds_all_cameras_or_those_it_names() -> None:
     named = Rule("door", (parse_trigger("m1"),), cameras=("gate", "yard"))
     assert named.heeds("yard")
     assert not named.heeds("roof")
+
+
+# ---- where the camera looks
+
+
+def test_a_camera_that_was_turned_away_is_an_alarm_until_it_is_back() -> None:
+    away = rule("moved", while_active=True)
+    assert told(away, "0 back; 5 moved; 9; 20 back; 30 moved") == (
+        "door moved@5 lasting, door over@20: it looks where it is expected again, door moved@30 lasting"
+    )
+    assert told(rule("m1", "moved"), "0 moved; 3 m1; 4 back") == "door moved@0, door m1@3"

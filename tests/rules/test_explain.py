@@ -96,7 +96,7 @@ def test_what_was_said_is_read_with_its_delay() -> None:
 @pytest.mark.parametrize("text", ["m3", "v0", "m1+", "m1+-3", "m1 b2", "", "m1+99999"])
 def test_what_cannot_have_been_said_is_refused(text: str) -> None:
     with pytest.raises(
-        ValueError, match=r"is '.*'; write m1, b1, m2, b2 or v1, and b2\+3 for a b2 three seconds later"
+        ValueError, match=r"is '.*'; write m1, b1, m2, b2, v1, moved or back, and b2\+3 for a b2 three seconds later"
     ):
         parse_said(text)
 
@@ -145,3 +145,14 @@ def test_the_verdict_is_what_a_running_book_would_answer(
     ]
     assert ("not in force" in verdict.text) is not night
     assert verdict.text.startswith(f"rule 'any': {'alarm' if raised else 'nothing'}")
+
+
+def test_a_camera_that_was_turned_away_is_explained() -> None:
+    away = Rule("away", (parse_trigger("moved"),))
+    assert told(away, "moved") == (
+        "rule 'away': alarm\n"
+        "  moved (it has looked elsewhere than expected for too long) is one of its triggers (moved)\n"
+        "  it is in force at all times\n"
+        "  it keeps footage from 10 s before the alarm to 20 s after it looks where it is expected again"
+    )
+    assert told(away, "back").startswith("rule 'away': nothing\n")

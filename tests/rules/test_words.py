@@ -19,7 +19,7 @@ from nvr.rules.words import (
 from nvr.units import US
 
 
-@pytest.mark.parametrize("word", ["m1", "b1", "m2", "b2", "v1"])
+@pytest.mark.parametrize("word", ["m1", "b1", "m2", "b2", "v1", "moved"])
 def test_each_change_that_the_camera_tells_is_a_trigger(word: str) -> None:
     assert parse_trigger(word) == Single(Change(word))
 
@@ -44,6 +44,8 @@ def test_a_trigger_is_written_as_it_was_read(word: str) -> None:
         ("m1(5)m1", "has 'm1(5)m1', which names m1 twice; the two must differ"),
         ("v1(5)m1", "has 'v1(5)m1', but motion cannot be combined, only inputs can (m1, b1, m2, b2)"),
         ("m1(5)v1", "has 'm1(5)v1', but motion cannot be combined, only inputs can (m1, b1, m2, b2)"),
+        ("m1(5)moved", "has 'm1(5)moved', but moved cannot be combined, only inputs can (m1, b1, m2, b2)"),
+        ("back", "has 'back', which is the end of 'moved' and no alarm"),
         ("m1(0)b2", "has 'm1(0)b2', which must have whole seconds from 1 to 3600 in its brackets"),
         ("m1(3601)b2", "has 'm1(3601)b2', which must have whole seconds from 1 to 3600 in its brackets"),
         ("m1(1.5)b2", "has 'm1(1.5)b2', which must have whole seconds from 1 to 3600 in its brackets"),
@@ -52,8 +54,8 @@ def test_a_trigger_is_written_as_it_was_read(word: str) -> None:
             "m1(5)m3",
             "has 'm1(5)m3', in which 'm3' is no input; combine two of m1, b1, m2, b2, such as m1(10)b2",
         ),
-        ("m3", "has 'm3', which is no trigger; write m1, b1, m2, b2, v1, or two of the inputs such as m1(10)b2"),
-        ("", "has '', which is no trigger; write m1, b1, m2, b2, v1, or two of the inputs such as m1(10)b2"),
+        ("m3", "has 'm3', which is no trigger; write m1, b1, m2, b2, v1, moved, or two of the inputs such as m1(10)b2"),
+        ("", "has '', which is no trigger; write m1, b1, m2, b2, v1, moved, or two of the inputs such as m1(10)b2"),
         ("M1", "has 'M1'; write it in small letters, m1"),
         (
             "v0",
@@ -93,10 +95,11 @@ def test_a_refusal_repeats_no_more_than_the_beginning_of_a_long_word() -> None:
 
 def test_the_second_of_two_sets_a_combination_off_and_names_its_source() -> None:
     assert change_of(parse_trigger("m1(10)b2")) is Change.B2
-    assert [source_of(change_of(parse_trigger(word))) for word in ("m1", "b2", "v1", "m2(3)b1")] == [
+    assert [source_of(change_of(parse_trigger(word))) for word in ("m1", "b2", "v1", "moved", "m2(3)b1")] == [
         "input-1",
         "input-2",
         "motion",
+        "position",
         "input-1",
     ]
 

@@ -73,3 +73,20 @@ def test_the_newest_word_of_a_clock_is_known_and_a_season_is_kept(house: House) 
     assert house.reader.newest_camera_clocks() == {"gate": last}
     kept = house.reader.camera_clocks_between("gate", *ALWAYS)
     assert [row.offset_us for row in kept] == [*range(200, 300, 10), -5]
+
+
+def test_a_view_is_news_when_a_camera_is_turned_away_and_when_it_is_back(house: House) -> None:
+    said = (False, True, True, False, False)
+    news = [
+        house.index.note_view(house.camera_id, NOW, away=away, text=f"away: {away}", facts={"expected": "x"}).result()
+        for away in said
+    ]
+    assert news == [False, True, False, True, False]
+    found = house.reader.events_between(*ALWAYS)
+    assert [(event.kind, event.text) for event in found] == [
+        ("turned-away", "away: True"),
+        ("turned-back", "away: False"),
+    ]
+    camera = house.reader.camera("gate")
+    assert camera is not None
+    assert camera.turned_away is False

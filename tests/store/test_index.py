@@ -16,7 +16,7 @@ from nvr.store.errors import DiskFull, IndexDamaged
 from nvr.store.index import Index
 from nvr.store.ledger import DropSpan, Ledger, PutSpan
 from nvr.store.reader import Reader
-from nvr.store.rows import Run, SegmentRow, SegmentState, Span, SpanKind
+from nvr.store.rows import Box, Look, LookKind, Run, SegmentRow, SegmentState, Span, SpanKind, View
 from nvr.units import US
 from tests.store.house import NOW, House
 
@@ -275,3 +275,16 @@ def test_a_reader_cannot_write(house: House) -> None:
     with house.reader._asking() as connection, pytest.raises(Exception, match="readonly"):
         connection.exec_driver_sql("DELETE FROM camera")
     assert isinstance(house.reader, Reader)
+
+
+def test_the_last_place_of_a_preset_is_known_of_each_camera_for_itself(house: House) -> None:
+    def rest(seq: int, box: Box, preset: int | None) -> Look:
+        start_us = NOW + seq * 60 * US
+        return Look(start_us, start_us + 60 * US, View(LookKind.REST, box, preset))
+
+    gate, yard = Box(100, 110, 500, 500, 0, 0), Box(9_000, 9_000, 700, 710, 30, 30)
+    house.begin_run(7, NOW)
+    for seq, (box, preset) in enumerate([(gate, 3), (yard, 3), (gate, 4), (gate, None), (gate, 5), (yard, 5)]):
+        house.index.add_segment(row(house, 7, seq), [rest(seq, box, preset)]).result()
+    assert [house.reader.last_rest_at("gate", preset) for preset in (3, 4, 5, 6)] == [yard, gate, yard, None]
+    assert house.reader.last_rest_at("yard", 3) is None

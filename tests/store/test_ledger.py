@@ -218,6 +218,27 @@ def test_an_hour_that_happens_twice_counts_once_and_as_the_later_says() -> None:
     ]
 
 
+def test_a_clock_that_began_in_1970_turns_no_footage_into_a_gap() -> None:
+    """Epoch 1 began at 0 with the machine; at 60 its clock was set to 300."""
+    footage = [Recorded(100, 200, 0), Recorded(10, 60, 1), Recorded(300, 320, 1)]
+    spans = [
+        Span(SpanKind.GAP, "camera-unreachable", 120, 130, 0),
+        Span(SpanKind.GAP, "service-stopped", 0, 10, 1),
+        Span(SpanKind.GAP, "clock-step", 60, 300, 1),
+    ]
+    assert [(one.start_us, one.end_us, one.reason) for one in coverage(footage, spans, None, 90, 0, 320)] == [
+        (0, 10, "service-stopped"),
+        (10, 60, None),
+        (60, 90, "not-configured"),
+        (90, 100, "clock-step"),
+        (100, 120, None),
+        (120, 130, "camera-unreachable"),
+        (130, 200, None),
+        (200, 300, "clock-step"),
+        (300, 320, None),
+    ]
+
+
 def test_what_nobody_speaks_of_is_an_unknown_gap_or_whatever_the_caller_knows() -> None:
     assert coverage([Recorded(5, 9)], [], None, 3, 0, 12) == [
         Covered("off", 0, 3, "not-configured"),
@@ -231,7 +252,7 @@ def test_what_nobody_speaks_of_is_an_unknown_gap_or_whatever_the_caller_knows() 
 
 def test_what_is_missing_of_a_window_is_told_in_the_time_it_was_recorded_in() -> None:
     recorded = [Recorded(0, 40, 0), Recorded(50, 80, 0), Recorded(0, 1000, 1)]
-    spans = [Span(SpanKind.GAP, "frames-missing", 10, 15, 0), Span(SpanKind.GAP, "clock-step", 60, None, 1)]
+    spans = [Span(SpanKind.GAP, "frames-missing", 10, 15, 0), Span(SpanKind.GAP, "disk-full", 60, None, 1)]
     assert unrecorded_us(recorded, spans, 0, 0, 100) == 5 + 10 + 20
     assert unrecorded_us(recorded, spans, 0, 20, 40) == 0
     assert unrecorded_us(recorded, spans, 1, 0, 100) == 40

@@ -1,10 +1,12 @@
 """Where the camera looked at each picture is what it sent: in the label, and at each change in the text beside it."""
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from itertools import cycle, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +18,9 @@ from nvr.media.positions import unpack_positions
 from nvr.simulator.camera import Camera
 from nvr.simulator.options import CameraOptions, EncodeSettings
 from nvr.simulator.truth import SentVop
-from nvr.store.looks import looks_of
-from nvr.store.rows import Box, LookKind, Segment
+from nvr.store.looks import REST_WIDTH, looks_of, utc_of
+from nvr.store.rows import Box, Look, LookKind, Segment
+from nvr.units import PanTiltZoom
 from tests.system.footage import check_in_order, check_promises, path_of, pictures_of
 from tests.system.house import House
 from tests.system.world import World
@@ -30,6 +33,9 @@ CAMERAS: Final = {
     "patrolling": CameraOptions(camera_id="patrolling", encode=LONG),
 }
 SPOTS: Final = ((35_999, 19_000, 9_999), (0, 0, 0), (1, 500, 0), (18_000, 18_500, 5_000))
+_LEAST: Final = 70
+"""Pictures of each camera that its files have at least, however slow the machine."""
+_PATIENCE_S: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -40,37 +46,60 @@ class Lives:
     sent: dict[str, list[SentVop]]
 
 
-@pytest.fixture(scope="module")
-def lives(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
+@contextmanager
+def lived(world: World, folder: Path) -> Iterator[Lives]:
+    """Tells the story; every wait is one for what must become so."""
     with ExitStack() as alive:
         simulator = alive.enter_context(world.cameras(list(CAMERAS.values())))
         cameras = dict(zip(CAMERAS, simulator.cameras, strict=True))
         ports = {name: {"http_port": simulator.ports(camera)[0]} for name, camera in cameras.items()}
-        house = House(tmp_path_factory.mktemp("positions"), ports, segment_seconds=2, sync_seconds=0.5)
+        house = House(folder, ports, segment_seconds=3600, sync_seconds=0.5)
+        patroller = cameras["patrolling"]
         with house.start() as first:
             first.wait_recording()
-            _patrol(world, cameras["patrolling"], 1.5)
-            while not all(_has_a_fragment(house, name) for name in CAMERAS):
-                _patrol(world, cameras["patrolling"], 0.1)
+            # Files of an hour: none is just being closed when the kill comes.
+            _patrol(world, patroller, lambda: all(_has_a_fragment(house, name) for name in CAMERAS))
             first.kill()
+        house.segment_seconds = 2
+        house.configure(ports)
         with house.start() as second:
             second.wait_recording()
-            _patrol(world, cameras["patrolling"], 0.6)
+            _patrol(world, patroller, lambda: True)
             for camera in cameras.values():
                 world.do(camera.end_streams)
-            _patrol(world, cameras["patrolling"], 2)
+            _patrol(world, patroller, lambda: all(len(_runs(house, name)) >= 3 for name in CAMERAS))
+            before = {name: len(world.sent(camera)) for name, camera in cameras.items()}
+            _patrol(
+                world,
+                patroller,
+                lambda: all(len(world.sent(camera)) > before[name] + _LEAST for name, camera in cameras.items()),
+            )
+            _patrol(world, patroller, lambda: True)
             assert second.terminate()[0] == 0
-        yield Lives(house, {name: world.sent(camera) for name, camera in cameras.items()})
+        sent = {name: world.sent(camera) for name, camera in cameras.items()}
+    yield Lives(house, sent)
 
 
-def _patrol(world: World, camera: Camera, seconds: float) -> None:
-    """From spot to spot."""
-    ends = time.monotonic() + seconds
-    for spot in cycle(SPOTS):
-        world.do(camera.look, *spot)
-        time.sleep(min(0.2, seconds))
-        if time.monotonic() >= ends:
+STORIES: Final = {"positions": lived}
+
+
+@pytest.fixture(scope="module")
+def lives(stories: "dict[str, Future[Lives]]") -> Lives:
+    return stories["positions"].result()
+
+
+def _patrol(world: World, camera: Camera, until: Callable[[], bool]) -> None:
+    """Round after round from spot to spot, each of which is in a picture, until it is so."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        for spot in SPOTS:
+            world.do(camera.look, *spot)
+            while not (sent := world.sent(camera)) or sent[-1].position != spot:
+                assert time.monotonic() < deadline, f"no picture of {spot}"
+                time.sleep(0.02)
+        if until():
             return
+        assert time.monotonic() < deadline, "what was patrolled for did not come"
 
 
 def _has_a_fragment(house: House, camera: str) -> bool:
@@ -80,6 +109,11 @@ def _has_a_fragment(house: House, camera: str) -> bool:
         for path in house.files()
         if path.suffix == ".part" and path.exists()
     )
+
+
+def _runs(house: House, camera: str) -> set[str]:
+    """The runs that files of the camera are named after."""
+    return {path.name.split("-")[1] for path in house.files() if path.parts[-5] == camera}
 
 
 def _files(lives: Lives, camera: str) -> Iterator[tuple[Segment, Path, list[SentVop]]]:
@@ -104,7 +138,7 @@ def test_the_label_says_of_each_picture_what_was_sent_with_it(lives: Lives, came
         assert unpack_positions(said.positions, said.frames) == [record.position for record in sent], path
         seen += len(sent)
         recovered += said.recovered
-    assert seen > 60
+    assert seen >= _LEAST
     assert recovered, "no file was cut by the kill"
     assert len({segment.row.run for segment, *_ in _files(lives, camera)}) >= 3
 
@@ -113,26 +147,46 @@ def test_the_label_says_of_each_picture_what_was_sent_with_it(lives: Lives, came
 def test_the_index_knows_where_it_looked_as_the_labels_do(lives: Lives, camera: str) -> None:
     reader = lives.house.reader()
     found, _ = reader.looks_along(camera, 0, 1 << 60, limit=1000)
-    told = []
-    for _, path, _ in _files(lives, camera):
-        said = label.read(path)
+    told: list[Look] = []
+    for _, path, sent in _files(lives, camera):
+        said, film = label.read(path), boxes.samples(path)
         assert said is not None
-        told += looks_of(said, [picture.ticks for picture in boxes.samples(path)])
+        looks = looks_of(said, [picture.ticks for picture in film])
+        at_us = [utc_of(said, picture.ticks) for picture in film]
+        for look in looks:
+            begin, end = bisect_left(at_us, look.start_us), bisect_left(at_us, look.end_us)
+            _check_box(look, [record.position for record in sent[begin:end]])
+        told += looks
     assert found == told
-    boxes_seen = {look.view.box for look in found}
     kinds = {look.view.kind for look in found}
     if camera == "resting":
-        assert boxes_seen == {Box(9_215, 9_215, 180, 180, 1_200, 1_200)}
+        assert {look.view.box for look in found} == {Box(9_215, 9_215, 180, 180, 1_200, 1_200)}
         assert LookKind.REST in kinds
-    else:
-        assert len(boxes_seen) > 2
+    elif camera == "turning":
         assert LookKind.SWEEP in kinds
+    else:
+        assert {record.position for record in lives.sent[camera]} >= set(SPOTS)
+
+
+def _check_box(look: Look, sent: list[PanTiltZoom]) -> None:
+    """Every position that was sent during a look is in its box, which is no wider than they are."""
+    box, spare = look.view.box, 0 if look.view.kind is LookKind.REST else 2 * 100 - 2  # a sweep's: whole degrees
+    pan_width = (box.pan_to - box.pan_from) % 36_000
+    steps = ((to[0] - before[0] + 18_000) % 36_000 - 18_000 for before, to in pairwise(sent))
+    assert pan_width <= min(sum(map(abs, steps)) + spare, 35_999), look
+    assert all((pan - box.pan_from) % 36_000 <= pan_width for pan, _, _ in sent), look
+    for axis, low, high in ((1, box.tilt_from, box.tilt_to), (2, box.zoom_from, box.zoom_to)):
+        least, most = min(position[axis] for position in sent), max(position[axis] for position in sent)
+        assert low <= least <= most <= high, look
+        assert high - low <= most - least + spare, look
+        assert look.view.kind is LookKind.SWEEP or high - low <= REST_WIDTH, look
 
 
 @pytest.mark.parametrize("camera", CAMERAS)
 def test_the_text_says_it_at_each_change_and_each_key_picture_with_the_time(lives: Lives, camera: str) -> None:
     changes = 0
     for segment, path, sent in _files(lives, camera):
+        told_us: list[tuple[int, int]] = []
         film = boxes.movie(path)
         captions = {line.ticks: parse(line.text) for line in boxes.lines(path, film)}
         assert None not in captions.values()
@@ -145,11 +199,20 @@ def test_the_text_says_it_at_each_change_and_each_key_picture_with_the_time(live
             assert isinstance(caption, Caption)
             assert caption.position == record.position, path
             if picture.key:
-                meant_us = segment.row.start_us + picture.ticks * film.time_base * 1_000_000
-                assert caption.utc_us == pytest.approx(
-                    float(meant_us), abs=50_000
-                )  # the mapping settles as the run goes on
-    assert {"resting": changes == 0, "turning": changes > 60, "patrolling": changes >= 8}[camera], changes
+                assert caption.utc_us is not None
+                told_us.append((int(picture.ticks * film.time_base * 1_000_000), caption.utc_us))
+        _check_times(segment, told_us)
+    assert {"resting": changes == 0, "turning": changes >= _LEAST - 1, "patrolling": changes >= len(SPOTS)}[camera]
+
+
+def _check_times(segment: Segment, told_us: list[tuple[int, int]]) -> None:
+    """The first text has the time of the file's begin, and time rises from there as the file's pictures do.
+
+    A link's first picture may be late by any time; from there the mapping settles by at most a tenth (timeline).
+    """
+    assert told_us[0][1] == segment.row.start_us // 1000 * 1000
+    for (media_us, utc_us), (next_media_us, next_utc_us) in pairwise(told_us):
+        assert next_utc_us - utc_us == pytest.approx(next_media_us - media_us, rel=0.11, abs=1000)
 
 
 def test_an_export_over_the_files_carries_the_text(lives: Lives, tmp_path: Path) -> None:
@@ -163,10 +226,9 @@ def test_an_export_over_the_files_carries_the_text(lives: Lives, tmp_path: Path)
     captions = {line.ticks: parse(line.text) for line in boxes.lines(out, film)}
     sent = [record for _, _, records in _files(lives, "turning") for record in records]
     assert len(film.samples) == len(sent)
-    said, checked = None, 0
+    said = None
     for picture, record in zip(film.samples, sent, strict=True):
         said = captions.get(picture.ticks, said)
         assert said is not None
         assert said.position == record.position
-        checked += 1
-    assert checked > 60
+    assert len(sent) >= _LEAST

@@ -10,7 +10,7 @@ import pytest
 
 from nvr.simulator.options import CameraOptions, EncodeSettings
 from nvr.store.rows import Segment
-from tests.system import test_crashes, test_exactness
+from tests.system import test_crashes, test_exactness, test_timing
 from tests.system.disk import PowerCutDisk, Shim
 from tests.system.footage import (
     check_exact,
@@ -44,6 +44,13 @@ def test_two_minutes_are_exact_over_twenty_rotations(world: World, tmp_path: Pat
         test_exactness.test_the_file_being_written_plays_up_to_its_last_whole_fragment(done)
         test_exactness.check_decodes(done)
         assert unpromised(done.house) == set()
+
+
+def test_five_minutes_are_right_in_time_to_two_frames(world: World, tmp_path: Path, figures: list[str]) -> None:
+    with test_timing.timed(world, tmp_path, 300, 10, 40) as run:
+        for camera in test_timing.CAMERAS:
+            test_timing.check_times(run, camera, 10, figures)
+        assert [span.reason for span in run.house.coverage("stalling")] == ["service-stopped", None, "service-stopped"]
 
 
 @pytest.mark.parametrize("kind", ["killed", "power-cut"])

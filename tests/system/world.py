@@ -54,6 +54,12 @@ class World:
             yield own
 
     @contextmanager
+    def stalling(self, port: int, every_s: float, for_s: float) -> Iterator[int]:
+        """A way to 127.0.0.1:port that stands still for so long, again and again; its own port."""
+        with self.alive(lambda: _stalling(port, every_s, for_s)) as own:
+            yield own
+
+    @contextmanager
     def answering(self, with_bytes: bytes) -> Iterator[int]:
         """A device that answers every request with these bytes and closes; with none it says nothing for ever."""
         with self.alive(lambda: _answering(with_bytes)) as port:
@@ -170,6 +176,28 @@ async def _pass_on_cut(
             # A pause now and then, so that the cuts are those of the reader's reads as well.
             await asyncio.sleep(0.001 if chance.random() < 0.3 else 0)
         await writer.drain()
+
+
+@asynccontextmanager
+async def _stalling(port: int, every_s: float, for_s: float) -> AsyncIterator[int]:
+    loop = asyncio.get_running_loop()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        camera_reader, camera_writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            camera_writer.write(await reader.readuntil(b"\r\n\r\n"))
+            stall_s = loop.time() + every_s
+            while data := await camera_reader.read(1 << 16):
+                if loop.time() >= stall_s:
+                    await asyncio.sleep(for_s)
+                    stall_s = loop.time() + every_s
+                writer.write(data)
+                await writer.drain()
+        finally:
+            camera_writer.transport.abort()
+
+    async with _listening(serve) as own:
+        yield own
 
 
 @asynccontextmanager
