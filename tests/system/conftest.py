@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -12,7 +13,15 @@ from tests.system.world import World
 
 Stories = dict[str, "Future[Any]"]
 
+_HERE: Final = Path(__file__).parent
 _figures: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of these tests go to one worker, where several share the others: their stories are begun once, together."""
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("system"))
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +54,18 @@ def stories(
             name: pool.submit(ends.enter_context, tell(world, tmp_path_factory.mktemp(name)))
             for name, tell in told.items()
         }
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where workers run the tests, each hands its figures to whoever prints them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = _figures
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker has ended."""
+    _figures.extend(getattr(node, "workeroutput", {}).get("figures", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
