@@ -17,6 +17,7 @@ _HERE: Final = Path(__file__).parent
 _figures: list[str] = []
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers look for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of these tests go to one worker, where several share the others: their stories are begun once, together."""
     for item in items:
