@@ -30,7 +30,7 @@ demo: $(STAMP)
 
 test: packages venv promtool check
 	@echo "nvr: tests"
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2
 
 check: $(STAMP)
 	@echo "nvr: format, lint, types, import contract"

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -13,16 +12,7 @@ from tests.system.world import World
 
 Stories = dict[str, "Future[Any]"]
 
-_HERE: Final = Path(__file__).parent
 _figures: list[str] = []
-
-
-@pytest.hookimpl(tryfirst=True)  # before the workers look for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of these tests go to one worker, where several share the others: their stories are begun once, together."""
-    for item in items:
-        if _HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("system"))
 
 
 @pytest.fixture(scope="session")
