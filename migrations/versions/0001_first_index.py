@@ -224,9 +224,25 @@ def upgrade() -> None:
             sa.CheckConstraint("unconnected IN (0, 1)", name=op.f("ck_alarm_unconnected")),
             nullable=False,
         ),
+        sa.Column("since_us", Int),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alarm")),
         sa.UniqueConstraint("camera_id", "at_us", "rule", "source", name=op.f("uq_alarm_once")),
         sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_alarm_camera_id_camera")),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "alarm_link",
+        sa.Column("camera_id", Int, nullable=False),
+        sa.Column("known_us", Int, nullable=False),
+        sa.Column("pin1", sa.Text, nullable=False),
+        sa.Column("pin2", sa.Text, nullable=False),
+        sa.Column(
+            "motion", Int, sa.CheckConstraint("motion IN (0, 1)", name=op.f("ck_alarm_link_motion")), nullable=False
+        ),
+        sa.Column("heard", sa.Text, nullable=False),
+        sa.Column("cut_us", Int),
+        sa.PrimaryKeyConstraint("camera_id", name=op.f("pk_alarm_link")),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_alarm_link_camera_id_camera")),
         sqlite_strict=True,
     )
     op.create_table(

@@ -18,7 +18,7 @@ from typing import Final
 
 from nvr.camera.control import Control, LogReading
 from nvr.camera.errors import CameraBusy, LinkError, LinkLost
-from nvr.camera.inputs import Happened, How, Inputs
+from nvr.camera.inputs import Happened, How, Inputs, Known
 from nvr.camera.link import Address, Link
 from nvr.camera.relay import USUAL, End, Relay, Timing
 from nvr.clock import Clock
@@ -107,8 +107,7 @@ class AlarmLink:
         on_outage: Callable[[Outage], None] | None = None,
         control: Control | None = None,
         motion_hold_s: float | None = 5.0,
-        known: AlarmReport | None = None,
-        known_us: UtcMicros | None = None,
+        known: Known | None = None,
         cut_s: float | None = None,
         timing: Timing = USUAL,
         dice: Callable[[], float] = random.random,
@@ -116,7 +115,7 @@ class AlarmLink:
         """`name` is the camera's, for the log. Without `control` neither inputs are read at connect nor the log.
 
         `motion_hold_s`: see Inputs; None leaves the end of motion to others where the camera does not say it.
-        `known` at `known_us` is the state when the service last listened, `cut_s` the `cut_s` of then.
+        `known` and `cut_s` are what the last alarm link to this camera answered as such.
         """
         self.address = address
         self.counts = AlarmCounts()
@@ -133,9 +132,8 @@ class AlarmLink:
         self._control = control
         self._timing = timing
         self._relay = Relay(dice, timing, cut_s=cut_s)
-        self._inputs = Inputs(
-            motion_hold_us=None if motion_hold_s is None else round(motion_hold_s * US), known=known, known_us=known_us
-        )
+        motion_hold_us = None if motion_hold_s is None else round(motion_hold_s * US)
+        self._inputs = Inputs(motion_hold_us=motion_hold_us, known=known)
         self._lines: dict[int, _Line] = {}
         self._down: _Down | None = None
         self._number = 0
@@ -148,15 +146,22 @@ class AlarmLink:
         self._trouble = Streak(log, self._keys)
         self._no_cover = Streak(log, self._keys)
         self._no_answer = Streak(log, {"camera": name, "action": "alarm-catch-up"})
-        if known is not None and known_us is not None:
+        if known is not None:
             why = "the service did not run"
-            self._down = _Down(known_us, None, "service-stopped", why, is_told=True)
-            self._inputs.lost(known_us, awaits_log=control is not None)
+            self._down = _Down(known.at_us, None, "service-stopped", why, is_told=True)
+            self._inputs.lost(known.at_us, awaits_log=control is not None)
 
     @property
     def state(self) -> AlarmReport | None:
         """What is known of the inputs and motion; None before the first word."""
         return self._inputs.state
+
+    @property
+    def known(self) -> Known | None:
+        """What the next alarm link to this camera should know; None before the first word."""
+        now_us, mono_us = self._clock.utc_us(), self._clock.mono_us()
+        alive_mono_us = max((line.alive_mono_us for line in self._lines.values()), default=mono_us)
+        return self._inputs.known(UtcMicros(now_us - (mono_us - alive_mono_us)))
 
     @property
     def says_motion_end(self) -> bool:

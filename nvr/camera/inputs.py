@@ -48,6 +48,17 @@ class Happened:
     """Motion that was known already goes on."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was known when it was last listened to, for whoever listens next."""
+
+    state: AlarmReport
+    at_us: UtcMicros
+    """Until when it was listened to."""
+    heard: tuple[Told, ...] = ()
+    """What was reported in the last seconds before: the log may tell it again."""
+
+
 class _Report(NamedTuple):
     number: int
     report: AlarmReport
@@ -61,19 +72,18 @@ class Inputs:
         self,
         *,
         motion_hold_us: int | None,
-        known: AlarmReport | None = None,
-        known_us: UtcMicros | None = None,
+        known: Known | None = None,
     ) -> None:
         """`motion_hold_us`: a report of motion counts for so long where the camera does not say when it ends; None: on
-        and on. `known` was the state at `known_us`, when it was last listened to; not known by default.
+        and on. `known` is what earlier inputs answered as `known`.
         """
-        self.state = known
+        self.state = None if known is None else known.state
         self.says_motion_end = False
         """The camera has reported the end of motion by itself: it will again."""
         self.repeated = 0
         """Reports that had come over another link before."""
         self._motion_hold_us = motion_hold_us
-        self._unsure_since_us = known_us if known is not None else None
+        self._unsure_since_us = None if known is None else known.at_us
         self._positions: dict[int, int] = {}
         self._quiet_links: set[int] = set()
         self._reports: deque[_Report] = deque(maxlen=_MOST_KEPT)
@@ -82,7 +92,7 @@ class Inputs:
         self._said_motion = False
         self._motion_mono_us: int | None = None
         self._is_motion_unsure = known is not None
-        self._heard: deque[Told] = deque(maxlen=_MOST_KEPT)
+        self._heard: deque[Told] = deque(() if known is None else known.heard, maxlen=_MOST_KEPT)
         self._awaits_log = False
         self._pending: list[Happened] = []
         self._found: list[Happened] = []
@@ -91,6 +101,13 @@ class Inputs:
     def heard(self) -> Sequence[Told]:
         """What was reported lately as it happened."""
         return self._heard
+
+    def known(self, alive_us: UtcMicros) -> Known | None:
+        """For the next inputs. `alive_us`: the last sign of life of a link, where one is open."""
+        if self.state is None:
+            return None
+        at_us = alive_us if self._unsure_since_us is None else self._unsure_since_us
+        return Known(self.state, at_us, tuple(one for one in self._heard if one.utc_us >= at_us - 2 * _SAME_US))
 
     # The links.
 

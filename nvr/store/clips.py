@@ -29,6 +29,7 @@ def add_alarm(connection: Connection, row: AlarmRow) -> int:
         "at_us": row.at_us,
         "note": row.note,
         "unconnected": int(row.unconnected),
+        "since_us": row.since_us,
     }
     connection.execute(_add_alarm, values)
     key = {"camera_is": row.camera_id, "at_is": row.at_us, "rule_is": row.rule, "source_is": row.source}

@@ -24,6 +24,7 @@ from nvr.store.errors import DiskFull, IndexDamaged
 from nvr.store.ledger import DropSpan, PutSpan, SpanChange
 from nvr.store.names import segment_path
 from nvr.store.rows import (
+    AlarmLinkRow,
     AlarmRow,
     CameraClockRow,
     ClipExport,
@@ -269,6 +270,12 @@ class Index:
         """Promises a clip's own file, which is verified, synced and named: its segments are held no longer."""
         values = {**asdict(export), "exported_at_us": at_us}
         return self.do(lambda connection: clips.note_export(connection, clip_id, values))
+
+    def put_alarm_link(self, camera_id: int, row: AlarmLinkRow) -> "Future[None]":
+        """Notes what is known of a camera's inputs, in the place of what was."""
+        heard = " ".join(f"{change}@{at_us}" for change, at_us in row.heard)
+        values = {**asdict(row), "camera_id": camera_id, "motion": int(row.motion), "heard": heard}
+        return self.do(lambda connection: _nothing(connection.execute(_put_alarm_link, values)))
 
     def _counted(self, future: "Future[T]", steps: Sequence[ClipStep]) -> "Future[T]":
         """Counts what was closed once it can be read."""
@@ -691,6 +698,11 @@ _put_camera_clock = _new_camera_clock.on_conflict_do_update(
 )
 _drop_camera_clock = delete(_camera_clock).where(
     _camera_clock.c.camera_id == bindparam("camera_is"), _camera_clock.c.at_us < bindparam("until_us")
+)
+_new_alarm_link = insert_or(tables.alarm_link).values({c.name: bindparam(c.name) for c in tables.alarm_link.columns})
+_put_alarm_link = _new_alarm_link.on_conflict_do_update(
+    index_elements=[tables.alarm_link.c.camera_id],
+    set_={column.name: column for column in _new_alarm_link.excluded if column.name != "camera_id"},
 )
 _add_event = insert(_event).values({c.name: bindparam(c.name) for c in _event.columns if c.name != "id"})
 

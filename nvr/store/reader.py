@@ -34,6 +34,7 @@ from nvr.store.lock import daemon_kept_out
 from nvr.store.names import parse_segment_name, segment_path
 from nvr.store.rows import (
     Alarm,
+    AlarmLinkRow,
     AlarmRow,
     Box,
     Camera,
@@ -323,6 +324,12 @@ class Reader:
         with self._asking() as connection:
             return [_alarm_of(row) for row in connection.execute(question, values)]
 
+    def alarm_link(self, camera_id: int) -> AlarmLinkRow | None:
+        """What was known of the camera's inputs when it was last listened to."""
+        with self._asking() as connection:
+            row = connection.execute(_alarm_link, {"camera_is": camera_id}).one_or_none()
+            return None if row is None else _alarm_link_of(row)
+
     def clips_between(
         self,
         camera: str | None,
@@ -584,8 +591,29 @@ def _run_of(row: Row[Any]) -> Run:
 
 
 def _alarm_of(row: Row[Any]) -> Alarm:
-    entered = AlarmRow(row.camera_id, row.rule, row.trigger, row.source, row.at_us, row.note, bool(row.unconnected))
+    entered = AlarmRow(
+        camera_id=row.camera_id,
+        rule=row.rule,
+        trigger=row.trigger,
+        source=row.source,
+        at_us=row.at_us,
+        note=row.note,
+        unconnected=bool(row.unconnected),
+        since_us=row.since_us,
+    )
     return Alarm(row.id, row.slug, entered)
+
+
+def _alarm_link_of(row: Row[Any]) -> AlarmLinkRow:
+    heard = (word.split("@") for word in row.heard.split())
+    return AlarmLinkRow(
+        known_us=row.known_us,
+        pin1=row.pin1,
+        pin2=row.pin2,
+        motion=bool(row.motion),
+        heard=tuple((change, int(at_us)) for change, at_us in heard),
+        cut_us=row.cut_us,
+    )
 
 
 def _clip_of(row: Row[Any]) -> Clip:
@@ -611,6 +639,9 @@ def _clip_of(row: Row[Any]) -> Clip:
         continues=row.continues,
         exported_at_us=row.exported_at_us,
         epoch=row.epoch,
+        note=row.note,
+        unconnected=bool(row.unconnected),
+        alarm_since_us=row.since_us,
     )
 
 
@@ -827,10 +858,26 @@ _alarms_between = (
     .order_by(_alarm.c.id)
     .limit(bindparam("most"))
 )
+_alarm_link = select(tables.alarm_link).where(tables.alarm_link.c.camera_id == bindparam("camera_is"))
+_own = _alarm.alias("own")
+_alarm_of_clip = (
+    select(func.min(_own.c.id))
+    .where(_own.c.camera_id == _clip.c.camera_id, _own.c.at_us == _clip.c.alarm_at_us, _own.c.rule == _clip.c.rule)
+    .correlate(_clip)
+    .scalar_subquery()
+)
 _clips = (
-    select(_clip, _camera_table.c.slug, _volume.c.name.label("volume_name"))
+    select(
+        _clip,
+        _camera_table.c.slug,
+        _volume.c.name.label("volume_name"),
+        _alarm.c.note,
+        _alarm.c.unconnected,
+        _alarm.c.since_us,
+    )
     .join(_camera_table, _camera_table.c.id == _clip.c.camera_id)
     .outerjoin(_volume, _volume.c.id == _clip.c.volume_id)
+    .outerjoin(_alarm, _alarm.c.id == _alarm_of_clip)
 )
 _clip_begin = func.coalesce(_clip.c.start_us, _clip.c.alarm_at_us)
 _clips_between = (

@@ -253,7 +253,25 @@ class AlarmRow:
     at_us: int
     note: str | None = None
     unconnected: bool = False
-    """It was found when the alarm link came back: the change happened while nobody listened."""
+    """It happened while nobody listened, and was found when the alarm link was back."""
+    since_us: int | None = None
+    """Of such a one whose moment the camera's log did not tell: it happened no earlier, and no later than `at_us`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmLinkRow:
+    """What was known of a camera's inputs when it was last listened to; one per camera."""
+
+    known_us: int
+    """Until when it was listened to."""
+    pin1: str
+    pin2: str
+    """make, break or unknown."""
+    motion: bool
+    heard: tuple[tuple[str, int], ...] = ()
+    """The changes of the last seconds, `m1` and when: the camera's log may tell them again."""
+    cut_us: int | None = None
+    """After so long the camera cuts alarm links, as learned; None where it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +380,12 @@ class Clip:
     exported_at_us: int | None
     epoch: int
     """As of its segments: counts backward steps of the host's clock."""
+    note: str | None = None
+    """What was said with its alarm."""
+    unconnected: bool = False
+    """Its alarm happened while nobody listened."""
+    alarm_since_us: int | None = None
+    """Then, where nobody knows better: no earlier than this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,9 +263,28 @@ alarm: Final = Table(
         nullable=False,
         comment="1: it happened while nobody listened",
     ),
+    Column(
+        "since_us", _Int, comment="it happened no earlier, where nobody listened and the camera's log did not say when"
+    ),
     UniqueConstraint("camera_id", "at_us", "rule", "source", name="uq_alarm_once"),
     sqlite_strict=True,
     comment="every alarm of every rule",
+)
+
+alarm_link: Final = Table(
+    "alarm_link",
+    metadata,
+    Column("camera_id", _Int, ForeignKey("camera.id"), primary_key=True),
+    Column("known_us", _Int, nullable=False, comment="until when the camera was listened to"),
+    Column("pin1", Text, nullable=False, comment="make, break or unknown"),
+    Column("pin2", Text, nullable=False),
+    Column("motion", _Int, CheckConstraint("motion IN (0, 1)", name="motion"), nullable=False),
+    Column(
+        "heard", Text, nullable=False, comment="the last seconds' changes, `m1@MICROSECONDS`: a log tells them again"
+    ),
+    Column("cut_us", _Int, comment="after so long the camera cuts alarm links, as learned"),
+    sqlite_strict=True,
+    comment="what was known of a camera's inputs when it was last listened to",
 )
 
 clip: Final = Table(

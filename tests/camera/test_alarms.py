@@ -13,7 +13,7 @@ import pytest
 
 from nvr.camera.alarms import AlarmLink, LogState, Outage
 from nvr.camera.control import Control, Deadlines
-from nvr.camera.inputs import Happened, How
+from nvr.camera.inputs import Happened, How, Known
 from nvr.camera.link import Address
 from nvr.camera.relay import Timing
 from nvr.clock import HostClock
@@ -297,13 +297,17 @@ def test_the_state_known_before_a_restart_makes_the_time_between_an_outage() -> 
         async with Simulator(QUIET) as camera:
             camera.camera.pin(1, "make")
             known_us = UtcMicros(now_us() - 60 * US)
-            ear = ear_of(camera, known=AlarmReport(Pin.BREAK, Pin.BREAK, motion=False), known_us=known_us)
+            ear = ear_of(camera, known=Known(AlarmReport(Pin.BREAK, Pin.BREAK, motion=False), known_us))
             async with ear.listening():
                 await ear.hears("m1?")
                 assert ear.happened[0].since_us == known_us
                 await until(lambda: len(ear.outages) == 1)
             (outage,) = ear.outages
             assert (outage.start_us, outage.reason) == (known_us, "service-stopped")
+            known = ear.link.known
+            assert known is not None
+            assert known.state == AlarmReport(Pin.MAKE, Pin.BREAK, motion=False)
+            assert now_us() - 5 * US < known.at_us <= now_us()
             assert outage.end_us - known_us == pytest.approx(60 * US, abs=5 * US)
 
     run("uvloop", story())
@@ -350,9 +354,8 @@ def test_after_an_outage_the_log_tells_what_was_missed_and_when() -> None:
             return "".join(("system.log=&200 OK\r\nsystem alive time: 20000sec\r\n", *others, *missed))
 
         async with Simulator(replace(QUIET, alarm_greeting=False)) as camera, logging_camera(say_log) as control:
-            known = AlarmReport(Pin.BREAK, Pin.BREAK, motion=False)
-            known_us = UtcMicros(began_us - 60 * US)
-            ear = Ear(("127.0.0.1", camera.alarm_port), control=control, known=known, known_us=known_us)
+            known = Known(AlarmReport(Pin.BREAK, Pin.BREAK, motion=False), UtcMicros(began_us - 60 * US))
+            ear = Ear(("127.0.0.1", camera.alarm_port), control=control, known=known)
             async with ear.listening():
                 await ear.hears("m2! b2! v1! m1!")
                 apart_s = [(one.utc_us - began_us) / US for one in ear.happened]

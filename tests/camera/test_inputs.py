@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nvr.camera.inputs import Happened, How, Inputs
+from nvr.camera.inputs import Happened, How, Inputs, Known
 from nvr.jvc.alarm import AlarmReport, Change, Pin
 from nvr.jvc.log import Told
 from nvr.units import US, UtcMicros
@@ -31,10 +31,9 @@ class World:
     """Inputs, and the test's own clock: `at` seconds since the story began."""
 
     def __init__(self, *, hold_s: float | None = 5.0, known: str | None = None, known_at: float = 0.0) -> None:
-        known_report = report(known) if known is not None else None
-        known_us = self.utc_us(known_at) if known is not None else None
         hold_us = None if hold_s is None else round(hold_s * US)
-        self.inputs = Inputs(motion_hold_us=hold_us, known=known_report, known_us=known_us)
+        before = None if known is None else Known(report(known), self.utc_us(known_at))
+        self.inputs = Inputs(motion_hold_us=hold_us, known=before)
 
     def utc_us(self, at: float) -> UtcMicros:
         return UtcMicros(round((EPOCH_S + at) * US))
@@ -187,6 +186,31 @@ def test_the_state_known_before_a_restart_counts() -> None:
     world = World(known="bb-", known_at=-3600)
     (found,) = world.opened(1).happened(1, "mb-", at=1)
     assert (found.change, found.how, found.since_us) == (Change.M1, How.UNCONNECTED, world.utc_us(-3600))
+
+
+def test_what_is_known_at_the_end_is_what_the_next_inputs_need() -> None:
+    world = World()
+    assert world.inputs.known(world.utc_us(0)) is None
+    world.opened(1)
+    for at, text in ((1, "bb-"), (2, "mb-"), (90, "bb-"), (99, "bm-")):
+        world.told(1, text, at=at)
+    known = world.inputs.known(world.utc_us(100))
+    assert known is not None
+    assert (known.state, known.at_us) == (report("bm-"), world.utc_us(100))
+    assert known.heard == (Told(Change.M2, world.utc_us(99)),), "what a log may tell again, no more"
+    world.lost(1, at=101)
+    later = world.inputs.known(world.utc_us(500))
+    assert later is not None
+    assert later.at_us == world.utc_us(101), "since then nobody listened"
+
+
+def test_what_was_heard_just_before_a_restart_is_not_told_again_by_the_log() -> None:
+    world = World().opened(1)
+    for at, text in ((1, "bb-"), (99, "bm-")):
+        world.told(1, text, at=at)
+    before = world.inputs.known(world.utc_us(100))
+    world.inputs = Inputs(motion_hold_us=None, known=before)
+    assert said(world.logged("m2@99 b2@103 m2@104", 100, 160)) == "b2! m2!"
 
 
 def test_several_attempts_in_vain_leave_the_outage_as_long_as_it_is() -> None:

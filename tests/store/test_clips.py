@@ -310,7 +310,7 @@ def test_the_tables_alone_keep_the_rules(open_house: Open) -> None:
         "UPDATE clip SET end_us = start_us - 1, state = 'closed'",
         "UPDATE clip SET locked = 2",
         "INSERT INTO clip_member VALUES (1, 1, 'x', 0)",
-        "INSERT INTO alarm VALUES (1, 1, 'door', 'm1', 'input-1', 5, NULL, 7)",
+        "INSERT INTO alarm VALUES (1, 1, 'door', 'm1', 'input-1', 5, NULL, 7, NULL)",
     ):
         with closing(sqlite3.connect(path)) as rows, pytest.raises(sqlite3.IntegrityError):
             rows.execute(wrong)
