@@ -89,7 +89,10 @@ class CameraCounts:
 
     __slots__ = (
         "alarm_link_up",
+        "alarm_outage_us",
+        "alarm_outages",
         "alarms",
+        "alarms_lost",
         "clips",
         "clock_drift_ratio",
         "clock_offset_s",
@@ -142,6 +145,11 @@ class CameraCounts:
         self.fail_open = False
         """Everything is recorded, since alarms cannot be heard."""
         self.alarms = dict.fromkeys(ALARM_SOURCES, 0)
+        self.alarms_lost = 0
+        """Alarms that the index would not take for so long that they were given up."""
+        self.alarm_outages = 0
+        """How often no alarm could reach us for a while."""
+        self.alarm_outage_us = 0
         self.clips = {"manual": 0}
         """Clips that were opened, by rule; each rule that heeds the camera is there from the start."""
         self.prebuffer_s = 0.0
@@ -306,6 +314,9 @@ _CAMERA_GAUGES: Mapping[str, Callable[[CameraCounts], float]] = {
 _CAMERA_COUNTERS: Mapping[str, Callable[[CameraCounts], float]] = {
     "nvr_camera_frames_total": lambda counts: counts.frames,
     "nvr_camera_received_bytes_total": lambda counts: counts.received_bytes,
+    "nvr_camera_alarms_lost_total": lambda counts: counts.alarms_lost,
+    "nvr_camera_alarm_link_outages_total": lambda counts: counts.alarm_outages,
+    "nvr_camera_alarm_link_outage_seconds_total": lambda counts: counts.alarm_outage_us / US,
     "nvr_recorder_restarts_total": lambda counts: counts.recorder_restarts,
     "nvr_segments_committed_total": lambda counts: counts.segments_committed,
     "nvr_segment_bytes_total": lambda counts: counts.segment_bytes,
@@ -370,6 +381,18 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "nvr_prebuffer_seconds": ("Video of the camera held in memory for the time before an alarm.", ("camera",)),
     "nvr_prebuffer_bytes": ("Bytes of the video held in memory for the time before an alarm.", ("camera",)),
     "nvr_camera_alarms_total": ("Alarms that rules raised for the camera, by what set them off.", ("camera", "source")),
+    "nvr_camera_alarms_lost_total": (
+        "Alarms of the camera that are in the log alone, since the index would not take them for too long.",
+        ("camera",),
+    ),
+    "nvr_camera_alarm_link_outages_total": (
+        "How often alarms of the camera could not reach nvr for a while, restarts of nvr included.",
+        ("camera",),
+    ),
+    "nvr_camera_alarm_link_outage_seconds_total": (
+        "Seconds in which alarms of the camera could not reach nvr, counted when they are over.",
+        ("camera",),
+    ),
     "nvr_clips_total": ("Clips that were begun for the camera, by rule.", ("camera", "rule")),
     "nvr_camera_frames_total": ("Pictures that arrived from the camera.", ("camera",)),
     "nvr_camera_received_bytes_total": ("Bytes that arrived from the camera on its video connections.", ("camera",)),

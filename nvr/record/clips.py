@@ -44,6 +44,11 @@ class Call:
         """From where on footage is wanted."""
         return self.at_us - self.pre_us
 
+    @property
+    def until_us(self) -> int:
+        """Up to where footage is wanted, at least."""
+        return self.at_us + self.post_us
+
 
 class _Group:
     """A kept group of pictures, from its I-VOP to where the next begins or keeping ended."""
@@ -56,7 +61,7 @@ class _Group:
 
 
 class _Clip:
-    __slots__ = ("call", "least_until_us", "number", "start_us", "until_us", "wanted_us")
+    __slots__ = ("call", "is_told_late", "least_until_us", "number", "start_us", "until_us", "wanted_us")
 
     def __init__(self, number: int, call: Call, wanted_us: int) -> None:
         self.number = number
@@ -64,8 +69,10 @@ class _Clip:
         self.wanted_us = wanted_us
         """From where on footage is wanted that it does not have yet."""
         self.start_us: int | None = None
-        self.least_until_us = call.at_us + call.post_us
+        self.least_until_us = call.until_us
         self.until_us = None if call.lasts else self.least_until_us
+        self.is_told_late = False
+        """Its end was past already when it became known: pictures beyond it are kept."""
 
 
 class ClipDesk:
@@ -83,6 +90,8 @@ class ClipDesk:
         self._next_clip = next_clip
         self._clips: dict[str, _Clip] = {}
         self._groups: deque[_Group] = deque(maxlen=_MOST_GROUPS)
+        self._forgotten_us = -NEVER_US
+        """Up to here there may be footage that is remembered no more."""
 
     @property
     def is_open(self) -> bool:
@@ -96,31 +105,37 @@ class ClipDesk:
 
     # ---- what asks for footage
 
-    def trigger(self, call: Call) -> list[Step]:
-        """An alarm: opens its rule's clip, or extends it. Footage held back from before must have been kept first."""
+    def trigger(self, call: Call, now_us: int) -> list[Step]:
+        """An alarm: opens its rule's clip, or extends it. Footage held back from before must have been kept first.
+
+        One that is told long after it was (from the camera's log) is a clip of its own, over already.
+        """
+        if not call.lasts and call.until_us + _LATE_US <= now_us:
+            return self._past(call)
         if call.rule in self._clips:
-            return self.again(call)
+            return self.again(call, now_us)
         clip = self._file(call, call.from_us)
         group = self._first_group_beyond(call.from_us)
         if group is not None:
-            clip.start_us = group.start_us
+            clip.start_us = self._start_in(group, call)
+        clip.is_told_late = clip.until_us is not None and clip.until_us <= now_us
         return [self._opened(clip)]
 
-    def again(self, call: Call) -> list[Step]:
+    def again(self, call: Call, now_us: int) -> list[Step]:
         """A trigger that is no alarm of its own (it came too soon): extends its rule's clip where one is open."""
         clip = self._clips.get(call.rule)
         if clip is None:
             return []
-        clip.least_until_us = max(clip.least_until_us, call.at_us + call.post_us)
-        return self._extended(clip, None if call.lasts or clip.until_us is None else clip.least_until_us)
+        clip.least_until_us = max(clip.least_until_us, call.until_us)
+        return self._extended(clip, None if call.lasts or clip.until_us is None else clip.least_until_us, now_us)
 
-    def over(self, rule: str, at_us: int) -> list[Step]:
+    def over(self, rule: str, at_us: int, now_us: int) -> list[Step]:
         """The state that kept the rule's clip open ended at `at_us`."""
         clip = self._clips.get(rule)
         if clip is None or clip.until_us is not None:
             return []
         clip.least_until_us = max(clip.least_until_us, at_us + clip.call.post_us)
-        return self._extended(clip, clip.least_until_us)
+        return self._extended(clip, clip.least_until_us, now_us)
 
     # ---- what is kept
 
@@ -189,13 +204,25 @@ class ClipDesk:
     def _remember(self, utc_us: int) -> None:
         self._groups.append(_Group(utc_us))
         while self._groups[0].end_us <= utc_us - self._remember_us:
-            self._groups.popleft()
+            self._forgotten_us = self._groups.popleft().end_us
 
     def _first_group_beyond(self, utc_us: int) -> _Group | None:
         """The group that holds this moment, or else the first after it; None where all ended before."""
         return next((group for group in self._groups if group.end_us > utc_us), None)
 
+    def _start_in(self, group: _Group, call: Call) -> int:
+        """The I-VOP of this group, its first; of a time that is remembered no more just the moment."""
+        return call.from_us if call.from_us < min(self._forgotten_us, group.start_us) else group.start_us
+
     # ---- clips
+
+    def _past(self, call: Call) -> list[Step]:
+        """A clip of what is kept already, or is not: whoever makes its file finds out."""
+        clip = _Clip(self._next_clip(), call, call.from_us)
+        group = self._first_group_beyond(call.from_us)
+        is_remembered = group is not None and group.start_us < call.until_us
+        clip.start_us = self._start_in(group, call) if group is not None and is_remembered else call.from_us
+        return [self._opened(clip), CloseClip(clip.number, call.until_us, "done")]
 
     def _file(self, call: Call, wanted_us: int) -> _Clip:
         clip = self._clips[call.rule] = _Clip(self._next_clip(), call, wanted_us)
@@ -224,10 +251,11 @@ class ClipDesk:
             self._opened(heir, continues=clip.number),
         ]
 
-    def _extended(self, clip: _Clip, until_us: int | None) -> list[Step]:
+    def _extended(self, clip: _Clip, until_us: int | None, now_us: int) -> list[Step]:
         if until_us == clip.until_us:
             return []
         clip.until_us = until_us
+        clip.is_told_late = until_us is not None and until_us <= now_us
         self._note_due()
         return [ExtendClip(clip.number, until_us)]
 
@@ -238,10 +266,11 @@ class ClipDesk:
             if clip.until_us is None or clip.until_us + late_us > utc_us:
                 continue
             has_footage = clip.start_us is not None
+            ends_with_frame = has_footage and end_us is not None and not clip.is_told_late
             steps.append(
                 CloseClip(
                     clip.number,
-                    end_us if has_footage and end_us is not None else clip.until_us,
+                    end_us if ends_with_frame and end_us is not None else clip.until_us,
                     "done" if has_footage else "no-footage",
                 )
             )

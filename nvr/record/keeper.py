@@ -70,7 +70,7 @@ class Keeper:
 
     def trigger(self, call: Call) -> list[Step]:
         """An alarm opens its clip, after `keep_since`; the steps, for whoever enters the alarm."""
-        steps = self._desk.trigger(call)
+        steps = self._desk.trigger(call, int(self._clock.utc_us()))
         self._decide()
         return steps
 
@@ -80,11 +80,11 @@ class Keeper:
 
     def again(self, call: Call) -> None:
         """A trigger that is no alarm of its own extends its rule's clip."""
-        self._tell(self._desk.again(call))
+        self._tell(self._desk.again(call, int(self._clock.utc_us())))
 
     def over(self, rule: str, at_us: int) -> None:
         """The state that kept a rule's clip open has ended."""
-        self._tell(self._desk.over(rule, at_us))
+        self._tell(self._desk.over(rule, at_us, int(self._clock.utc_us())))
 
     # ---- facts and time
 

@@ -81,6 +81,8 @@ class Alarm:
     lasts: bool = False
     """Its state goes on until `Over`."""
     note: str | None = None
+    missed_since_us: int | None = None
+    """Where nobody listened then: it may have been as early as this."""
 
     @property
     def call(self) -> Call:
@@ -125,9 +127,14 @@ class RuleBook:
         self._manual = manual if manual is not None else Rule(MANUAL, (), while_active=False)
         self._watches = [_Watch(rule) for rule in rules]
 
-    def answers(self, changes: Sequence[Change], utc_us: int, mono_us: int) -> list[Answer]:
-        """What one report's changes (`jvc.alarm.changes`) lead to now; they happened together."""
-        now = Moment(utc_us, mono_us)
+    def answers(
+        self, changes: Sequence[Change], utc_us: int, mono_us: int, missed_since_us: int | None = None
+    ) -> list[Answer]:
+        """What one report's changes (`jvc.alarm.changes`) lead to now; they happened together.
+
+        `missed_since_us`: nobody listened then, and they may have been as early as this.
+        """
+        now = Moment(utc_us, mono_us, missed_since_us)
         return [answer for watch in self._watches for answer in watch.hear(changes, now)]
 
     def tick(self, utc_us: int, mono_us: int) -> list[Answer]:
@@ -144,6 +151,11 @@ class RuleBook:
         """The monotonic moment for which `tick` is wanted next; None where the tick of each second will do."""
         dues = [due for watch in self._watches if (due := watch.due_us) is not None]
         return min(dues, default=None)
+
+    @property
+    def rules(self) -> list[Rule]:
+        """The rules it was made of, the manual one excepted."""
+        return [watch.rule for watch in self._watches]
 
     @property
     def needs_motion(self) -> bool:
@@ -235,7 +247,14 @@ class _Watch:
     def _raise(self, trigger: Trigger, at: Moment) -> Alarm:
         self._alarm_us = at.mono_us
         self._owed = None
-        return Alarm(self.rule, str(trigger), source_of(change_of(trigger)), at.utc_us, lasts=self.rule.while_active)
+        return Alarm(
+            self.rule,
+            str(trigger),
+            source_of(change_of(trigger)),
+            at.utc_us,
+            lasts=self.rule.while_active,
+            missed_since_us=at.missed_since_us,
+        )
 
     def _note_end(self, flip: Flip) -> list[Answer]:
         """A state that kept the clip open may have ended with this change."""

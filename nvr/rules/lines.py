@@ -27,6 +27,8 @@ class Moment(NamedTuple):
 
     utc_us: int
     mono_us: int
+    missed_since_us: int | None = None
+    """Nobody listened then: it may have been as early as this (UTC)."""
 
     def after(self, us: int) -> "Moment":
         return Moment(self.utc_us + us, self.mono_us + us)

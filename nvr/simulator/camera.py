@@ -5,6 +5,7 @@ import contextlib
 import random
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -20,6 +21,7 @@ from nvr.simulator.stream import Unit, Viewer, answer_head
 from nvr.simulator.truth import SentVop, Truth, TruthFile
 
 _US: Final = 1_000_000
+_MOST_LOGGED: Final = 200  # the log has 10 KB (guide 6.18)
 
 
 class Home(Protocol):
@@ -49,6 +51,8 @@ class Camera:
         self.jpeg_size = "vga"
         self.fan_failed = False
         self.tracking = 0
+        self.logged: deque[tuple[int, str]] = deque(maxlen=_MOST_LOGGED)
+        """What the log tells of alarms: the camera's clock (microseconds UTC), and the words."""
         self.truth = Truth(options.keep_sent, truth_file)
         self.viewers: list[Viewer] = []
         self.set_clock_us = 0
@@ -86,11 +90,14 @@ class Camera:
             raise ValueError(f"input {number} cannot be {state!r}: 1 or 2, make or break")
         if self.pins[number] != state:
             self.pins[number] = state
+            self.logged.append((self.clock_us(), f"Alarm Detect ({state[0]}{number})"))
             self._report()
 
     def see_motion(self, seen: bool) -> None:
         """Motion begins, goes on (reported again) or ends (reported where the options say so)."""
         was, self.motion = self.motion, seen
+        if seen:
+            self.logged.append((self.clock_us(), "Motion Detect"))
         if seen or (was and self.options.alarm_off):
             self._report()
 

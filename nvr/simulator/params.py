@@ -265,7 +265,12 @@ class Params:
 
     def _log(self) -> str:
         alive_s = int(time.monotonic() - self._born_s)
-        return f"system.log=&{_OK}\r\nsystem alive time: {alive_s}sec"
+        lines = [f"system.log=&{_OK}", f"system alive time: {alive_s}sec"]
+        host = self._camera.options.family.lower()
+        for clock_us, words in self._camera.logged:
+            at = datetime.fromtimestamp(clock_us / _US, UTC)
+            lines.append(f"{at:%b} {at.day:2d} {at:%H:%M:%S} {host} user.info evman: {words}")
+        return "\r\n".join(lines)
 
     def _sessions(self) -> str:
         camera = self._camera

@@ -3,28 +3,33 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, assert_never
 
-from nvr.camera.alarms import AlarmLink
+from nvr.camera.alarms import AlarmLink, LogState, Outage
 from nvr.camera.control import Control, DayNight
 from nvr.camera.errors import LinkError
-from nvr.camera.inputs import Happened, How
+from nvr.camera.inputs import Happened, How, Known
 from nvr.clock import Clock
-from nvr.jvc.alarm import Change, Pin
+from nvr.jvc.alarm import AlarmReport, Change, Pin
 from nvr.jvc.errors import ApiRefused, ProtocolError
+from nvr.jvc.log import Told
 from nvr.log import Streak
 from nvr.metrics import CameraCounts
-from nvr.record.clips import OpenClip, Step
+from nvr.record.clips import OpenClip
 from nvr.record.keeper import Keeper
 from nvr.rules.book import Again, Alarm, Answer, Over, RuleBook
+from nvr.rules.lines import on_of
 from nvr.rules.words import Action, GoToPreset, SetDayNight, SetOutput
 from nvr.store.index import Index
-from nvr.store.rows import AlarmRow
-from nvr.units import US
+from nvr.store.rows import AlarmLinkRow, AlarmRow
+from nvr.supervisor.clip_rows import ClipRows
+from nvr.units import US, UtcMicros
 
 log = logging.getLogger(__name__)
 
 _CHECK_MOTION_S: Final = 600.0
+_REMEMBER_US: Final = 60 * US  # what is known of the inputs is noted at each change, and that it still holds
 _ACTION_S: Final = 10.0
 
 
@@ -41,12 +46,18 @@ class AlarmWatch:
         link: AlarmLink | None,
         control: Control | None,
         index: Index,
+        rows: ClipRows,
         counts: CameraCounts,
         clock: Clock,
     ) -> None:
+        self.rows = rows
         self.link = link
         self._keeper = keeper
         self._book = book
+        self._late_book = RuleBook(book.rules)
+        """For what the camera's log tells of an input that has changed since."""
+        self._changed_us: dict[Change, int] = {}
+        """When each line last changed, by its on."""
         self._control = control
         self._index = index
         self._counts = counts
@@ -55,6 +66,9 @@ class AlarmWatch:
         self._group: asyncio.TaskGroup | None = None
         self._due: asyncio.TimerHandle | None = None
         self._was_up = False
+        self._heard_mono_us = 0
+        self._remembered_mono_us = 0
+        self._has_said_no_log = False
         self._motion_trouble = Streak(log, {"camera": self._camera.slug, "action": "motion-check"})
 
     async def run(self) -> None:
@@ -67,6 +81,7 @@ class AlarmWatch:
             if self._control is not None and self._book.needs_motion:
                 watching = group.create_task(self._watch_motion(self._control), name=f"motion {self._camera.slug}")
             await self.link.run()
+            self._remember()
             if watching is not None:
                 watching.cancel()
         self._group = None
@@ -86,28 +101,91 @@ class AlarmWatch:
         self._counts.alarm_link_up = self._was_up
         self._counts.fail_open = self._keeper.gate.level.failing_open
         self._ask_the_book()
+        self.rows.tick()
+        if self._was_up and self._clock.mono_us() - self._remembered_mono_us >= _REMEMBER_US:
+            self._remember()
 
     def hear(self, happened: Happened) -> None:
-        """A change at the camera."""
-        mono_us = int(self._clock.mono_us())
-        note = None if happened.how is How.REPORTED else happened.how.value
-        self._answer(self._book.answers([happened.change], happened.utc_us, mono_us), note)
+        """A change at the camera, as it happened or found later."""
+        line = on_of(happened.change)
+        if happened.how is How.LOGGED and happened.utc_us < self._changed_us.get(line, 0):
+            self._hear_late(happened)
+            return
+        self._changed_us[line] = happened.utc_us
+        self._answer(self._book.answers(*self._told(happened)))
+        if not happened.again:
+            self._remember()
+
+    def outage(self, outage: Outage) -> None:
+        """For a while no alarm could reach us."""
+        self._counts.alarm_outages += 1
+        self._counts.alarm_outage_us += outage.end_us - outage.start_us
+        text = f"alarms could not be heard for {(outage.end_us - outage.start_us) / US:.1f} s: {outage.why}"
+        if outage.log is LogState.READ:
+            text += f"; changes that the camera's log tells of meanwhile: {outage.missed}"
+        facts = {
+            "start_us": int(outage.start_us),
+            "end_us": int(outage.end_us),
+            "reason": outage.reason,
+            "log": outage.log.value,
+            "missed": outage.missed,
+        }
+        self._index.add_event(int(outage.end_us), "alarm-link-outage", text, facts, camera_id=self._camera.id)
+        if self._control is None and not self._has_said_no_log:
+            self._has_said_no_log = True
+            log.warning(
+                "what happened while alarms could not be heard is not asked of the camera's log: no user is configured",
+                extra={"camera": self._camera.slug, "action": "alarm-catch-up"},
+            )
 
     def happen(self, change: Change) -> None:
         """A change that the camera's pictures tell of, not its alarm port."""
-        self._answer(self._book.answers([change], int(self._clock.utc_us()), int(self._clock.mono_us())), None)
+        self._answer(self._book.answers([change], int(self._clock.utc_us()), int(self._clock.mono_us())))
 
     def trigger(self, note: str | None) -> int:
         """A manual alarm; the id of its clip."""
-        answers = self._book.manual(int(self._clock.utc_us()), note)
-        return self._answer(answers, note)
+        return self._answer(self._book.manual(int(self._clock.utc_us()), note))
+
+    # ---- what happened while nobody listened
+
+    def _told(self, happened: Happened) -> tuple[list[Change], int, int, int | None]:
+        """As a book wants it. The log's are as long ago by the monotonic clock as by UTC, and follow each other."""
+        mono_us = int(self._clock.mono_us())
+        if happened.how is How.LOGGED:
+            ago_us = max(0, int(self._clock.utc_us()) - happened.utc_us)
+            mono_us = max(self._heard_mono_us, mono_us - ago_us)
+        self._heard_mono_us = mono_us
+        missed_since_us = int(happened.since_us) if happened.how in (How.LOGGED, How.UNCONNECTED) else None
+        return [happened.change], int(happened.utc_us), mono_us, missed_since_us
+
+    def _hear_late(self, happened: Happened) -> None:
+        """It says nothing of the input as it is now: an alarm is a clip of its own, however long its state lasted."""
+        answers = self._late_book.answers([happened.change], happened.utc_us, happened.utc_us, happened.since_us)
+        self._answer([replace(answer, lasts=False) for answer in answers if isinstance(answer, Alarm)])
+
+    def _remember(self) -> None:
+        """Notes what is known of the inputs, so that a change while nvr does not run is seen as one."""
+        self._remembered_mono_us = int(self._clock.mono_us())
+        known = self.link.known if self.link is not None else None
+        if known is None or self.link is None:
+            return
+        cut_s = self.link.cut_s
+        row = AlarmLinkRow(
+            known_us=int(known.at_us),
+            pin1=known.state.pin1.value,
+            pin2=known.state.pin2.value,
+            motion=known.state.motion,
+            heard=tuple((told.change.value, int(told.utc_us)) for told in known.heard),
+            cut_us=None if cut_s is None else round(cut_s * US),
+        )
+        self._index.put_alarm_link(self._camera.id, row)
 
     # ---- from answers to deeds
 
     def _ask_the_book(self) -> None:
-        self._answer(self._book.tick(int(self._clock.utc_us()), int(self._clock.mono_us())), None)
+        self._answer(self._book.tick(int(self._clock.utc_us()), int(self._clock.mono_us())))
 
-    def _answer(self, answers: Sequence[Answer], note: str | None) -> int:
+    def _answer(self, answers: Sequence[Answer]) -> int:
         clip = 0
         raised_us = [answer.at_us for answer in answers if isinstance(answer, Alarm)]
         if raised_us:
@@ -116,7 +194,7 @@ class AlarmWatch:
         for answer in answers:
             match answer:
                 case Alarm():
-                    clip = self._raise(answer, note)
+                    clip = self._raise(answer)
                 case Again():
                     self._keeper.again(answer.call)
                 case Over():
@@ -126,7 +204,7 @@ class AlarmWatch:
         self._wait_for_the_book()
         return clip
 
-    def _raise(self, alarm: Alarm, note: str | None) -> int:
+    def _raise(self, alarm: Alarm) -> int:
         self._counts.alarms[alarm.source] += 1
         steps = self._keeper.trigger(alarm.call)
         row = AlarmRow(
@@ -135,9 +213,11 @@ class AlarmWatch:
             trigger=alarm.trigger,
             source=alarm.source,
             at_us=alarm.at_us,
-            note=alarm.note or note,
+            note=alarm.note,
+            unconnected=alarm.missed_since_us is not None,
+            since_us=None if alarm.missed_since_us == alarm.at_us else alarm.missed_since_us,
         )
-        self._index.add_alarm(row, steps)
+        self.rows.add_alarm(row, steps)
         log.info(
             "alarm",
             extra={"camera": self._camera.slug, "action": "alarm", "rule": alarm.rule.name, "trigger": alarm.trigger},
@@ -206,6 +286,7 @@ async def _asked(control: Control, action: Action) -> None:
             assert_never(action)
 
 
-def put_steps(index: Index, camera_id: int, steps: Sequence[Step]) -> None:
-    """What became of clips goes into the index."""
-    index.put_clip_steps(camera_id, steps)
+def known_from(row: AlarmLinkRow) -> Known:
+    """What an earlier life knew of the inputs."""
+    heard = tuple(Told(Change(change), UtcMicros(at_us)) for change, at_us in row.heard)
+    return Known(AlarmReport(Pin(row.pin1), Pin(row.pin2), row.motion), UtcMicros(row.known_us), heard)

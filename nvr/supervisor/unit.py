@@ -118,7 +118,8 @@ class CameraUnit:
 
     async def close(self, reason: str, within_s: float) -> bool:
         """Closes clips, seals what was recorded, books the gap `reason`; False where a disk took too long."""
-        return await self._keeper.close(reason, within_s)
+        sealed = await self._keeper.close(reason, within_s)
+        return await self.alarms.rows.entered(within_s) and sealed
 
     def standing(self) -> Standing:
         """What is known now."""

@@ -37,7 +37,8 @@ from nvr.store.index import Index
 from nvr.store.ledger import NOT_CONFIGURED, Ledger
 from nvr.store.reader import Reader
 from nvr.store.volumes import VolumeThread
-from nvr.supervisor.alarms import AlarmWatch, put_steps
+from nvr.supervisor.alarms import AlarmWatch, known_from
+from nvr.supervisor.clip_rows import ClipRows
 from nvr.supervisor.unit import CameraUnit
 from nvr.supervisor.view_watch import ViewWatch
 from nvr.units import US
@@ -208,8 +209,10 @@ def make_unit(
             ptz_track=config.recording.ptz_track,
         )
 
+    recorded = RecordedCamera(camera_id, slug)
+    rows = ClipRows(store.index, recorded, counts, hop)
     recorder = Recorder(
-        RecordedCamera(camera_id, slug),
+        recorded,
         Segmenter(segment_us, offset_of(number, segment_us)),
         ledger,
         _shelves_for(camera, store.shelves),
@@ -230,15 +233,24 @@ def make_unit(
             int(config.recording.max_clip_seconds * US), book.reach_us + _DESK_SPARE_US, next_clip=store.index.next_clip
         ),
         clock,
-        lambda steps: put_steps(store.index, camera_id, steps),
+        rows.put_steps,
     )
     counts.clips |= {rule.name: counts.clips.get(rule.name, 0) for rule in rules}
     control = _control_of(slug, camera, config, clock)
-    watch = AlarmWatch(keeper, book, None, control, store.index, counts, clock)
+    watch = AlarmWatch(keeper, book, None, control, store.index, rows, counts, clock)
     if rules or plan.may_wait:
         # How long motion counts is each rule's own word.
+        last = store.reader.alarm_link(camera_id)
         watch.link = AlarmLink(
-            slug, (camera.host, camera.alarm_port), clock, watch.hear, control=control, motion_hold_s=None
+            slug,
+            (camera.host, camera.alarm_port),
+            clock,
+            watch.hear,
+            on_outage=watch.outage,
+            control=control,
+            motion_hold_s=None,
+            known=None if last is None else known_from(last),
+            cut_s=None if last is None or last.cut_us is None else last.cut_us / US,
         )
     wanted = plan.inside is not Mode.OFF or plan.outside is not Mode.OFF
     view = _view_of(slug, config, store.reader)

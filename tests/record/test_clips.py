@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from nvr.record.clips import BeginClip, Call, ClipDesk, CloseClip, ExtendClip, OpenClip, Step
 
 PRE, POST = 10, 20
+HOUR = 3_600_000_000
 
 
 def call(rule: str, at: int, *, lasts: bool = False) -> Call:
@@ -35,6 +36,7 @@ def told(story: str, max_clip: int = 600, desk: ClipDesk | None = None) -> str:
 
     `K8` a kept I-VOP, `F9` another kept frame, `T9` a second has passed, `L9` keeping ended at 9; `!door@13` an alarm,
     `*door@13` one whose state lasts, `~door@13` a trigger too soon for an alarm, `-door@30` the end of its state;
+    `?door@13` and `=door@30` an alarm and the end of a state that are told an hour late;
     `>30:90` the clock goes from 30 to 90; `x30` nothing is wanted any more.
     """
     desk = desk or ClipDesk(max_clip, 60, count(1).__next__)
@@ -52,11 +54,15 @@ def told(story: str, max_clip: int = 600, desk: ClipDesk | None = None) -> str:
             case "L":
                 desk.kept_until(when)
             case "!" | "*":
-                steps += desk.trigger(call(rule, when, lasts=kind == "*"))
+                steps += desk.trigger(call(rule, when, lasts=kind == "*"), when)
+            case "?":
+                steps += desk.trigger(call(rule, when), when + HOUR)
             case "~":
-                steps += desk.again(call(rule, when))
+                steps += desk.again(call(rule, when), when)
             case "-":
-                steps += desk.over(rule, when)
+                steps += desk.over(rule, when, when)
+            case "=":
+                steps += desk.over(rule, when, when + HOUR)
             case ">":
                 steps += desk.clock_stepped(when, int(word.partition(":")[2]))
             case "x":
@@ -178,6 +184,27 @@ def test_when_nothing_is_wanted_any_more_every_clip_ends() -> None:
     )
 
 
+# ---- what is told long after it was
+
+
+def test_an_alarm_told_when_its_clip_is_past_is_a_clip_of_its_own_that_is_over() -> None:
+    assert told("K0 K4 K8 ?door@13 K99") == "open 1 door at 0 until 33, close 1 at 33 done"
+    assert told("K0 K20 K90 !door@105 ?door@23") == (
+        "open 1 door at 90 until 125, open 2 door at 13 until 43, close 2 at 43 done"
+    )
+
+
+def test_of_a_time_that_is_remembered_no_more_it_takes_what_is_kept_of_it() -> None:
+    assert told("K0 K10 K20 K30 L40 K200 ?door@30") == "open 1 door at 20 until 50, close 1 at 50 done"
+    assert told("K200 ?door@30") == "open 1 door at 20 until 50, close 1 at 50 done"
+
+
+def test_a_state_whose_end_is_told_late_ends_there_and_not_with_the_next_frame() -> None:
+    assert told("K0 *door@13 K90 =door@30 F99") == (
+        "open 1 door at 0 until over, extend 1 until 50, close 1 at 50 done"
+    )
+
+
 # ---- clips that get too long
 
 
@@ -290,7 +317,8 @@ def test_every_alarm_lies_in_a_clip_with_its_pre_roll_and_its_post_roll(
     waiting = list(alarms)
     for at, key in stream:
         while waiting and waiting[0] < at:
-            steps += desk.trigger(call("door", waiting.pop(0)))
+            alarm_at = waiting.pop(0)
+            steps += desk.trigger(call("door", alarm_at), alarm_at)
         if key:
             steps += desk.on_key_frame(at)
         elif at >= desk.close_due_us:
@@ -321,11 +349,11 @@ def test_linked_clips_follow_each_other_without_a_frame_missing_between_them(
 ) -> None:
     stream = _stream(frames)
     desk = ClipDesk(max_clip, 60, count(1).__next__)
-    steps: list[Step] = desk.on_key_frame(0) + desk.trigger(call("door", 0, lasts=True))
+    steps: list[Step] = desk.on_key_frame(0) + desk.trigger(call("door", 0, lasts=True), 0)
     is_over = False
     for at, key in stream[1:]:
         if at >= over and not is_over:
-            steps += desk.over("door", over)
+            steps += desk.over("door", over, at)
             is_over = True
         steps += desk.on_key_frame(at) if key else desk.on_frame(at)
     steps += desk.cut(stream[-1][0] + 1, "end")
@@ -342,7 +370,7 @@ def test_linked_clips_follow_each_other_without_a_frame_missing_between_them(
 _WORDS = st.one_of(
     st.builds(lambda kind, wait: (kind, "", wait), st.sampled_from("KKKFFFTTLx"), st.integers(0, 30)),
     st.builds(
-        lambda kind, rule, wait: (kind, rule, wait), st.sampled_from("!*~-"), st.sampled_from("ab"), st.integers(0, 9)
+        lambda kind, rule, wait: (kind, rule, wait), st.sampled_from("!*?~-="), st.sampled_from("ab"), st.integers(0, 9)
     ),
     st.builds(lambda step: (">", "", step), st.integers(-200, 200)),
 )
@@ -369,11 +397,15 @@ def test_whatever_happens_every_clip_opens_once_closes_once_and_ends_after_it_be
             case "x":
                 steps += desk.cut(now, "off")
             case "!" | "*":
-                steps += desk.trigger(call(rule, now, lasts=kind == "*"))
+                steps += desk.trigger(call(rule, now, lasts=kind == "*"), now)
+            case "?":
+                steps += desk.trigger(call(rule, now), now + HOUR)
             case "~":
-                steps += desk.again(call(rule, now))
+                steps += desk.again(call(rule, now), now)
             case "-":
-                steps += desk.over(rule, now)
+                steps += desk.over(rule, now, now)
+            case "=":
+                steps += desk.over(rule, now, now + HOUR)
             case _:
                 steps += desk.clock_stepped(before, now)
     steps += desk.cut(now, "end")

@@ -52,7 +52,7 @@ class Desk:
         """Keeps the frames; before the n-th an alarm, where there is one."""
         for number, frame in enumerate(frames):
             if alarms and number in alarms:
-                self.tell(self.desk.trigger(alarms[number]))
+                self.tell(self.desk.trigger(alarms[number], alarms[number].at_us))
             assert self.room.recorder.take(frame)
             if frame.key:
                 self.tell(self.desk.on_key_frame(frame.utc_us))

@@ -72,11 +72,11 @@ class Keeper:
         for answer in answers:
             match answer:
                 case Alarm():
-                    self.steps += self.desk.trigger(answer.call)
+                    self.steps += self.desk.trigger(answer.call, at_us)
                 case Again():
-                    self.steps += self.desk.again(answer.call)
+                    self.steps += self.desk.again(answer.call, at_us)
                 case Over():
-                    self.steps += self.desk.over(answer.rule.name, answer.at_us)
+                    self.steps += self.desk.over(answer.rule.name, answer.at_us, at_us)
             self._decide(at_us)
 
     def _decide(self, at_us: int) -> None:
