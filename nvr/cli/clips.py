@@ -138,6 +138,9 @@ def _facts(clip: Clip, reader: Reader, settings: config.Config) -> dict[str, Any
         "rule": clip.rule,
         "trigger": clip.trigger,
         "alarm_at": iso_utc(clip.alarm_at_us),
+        "alarm_since": None if clip.alarm_since_us is None else iso_utc(clip.alarm_since_us),
+        "unconnected": clip.unconnected,
+        "note": clip.note,
         "start": None if clip.start_us is None else iso_utc(clip.start_us),
         "end": None if clip.end_us is None else iso_utc(clip.end_us),
         "state": clip.state.value,
@@ -199,6 +202,10 @@ def _remarks(clip: Clip, gap_us: int) -> Iterator[str]:
         yield "locked"
     if clip.continues is not None:
         yield f"goes on from {clip.continues}"
+    if clip.unconnected:
+        yield "found after the alarm link was down"
+    if clip.note is not None:
+        yield f'"{clip.note}"'
     if clip.start_us is not None and clip.pre_shortfall_us:
         yield f"begins {duration_text(clip.pre_shortfall_us / US)} late"
     if gap_us:
@@ -215,7 +222,9 @@ def _why_no_file(clip: Clip) -> str:
 
 def _sentences(clip: Clip, reader: Reader, settings: config.Config) -> Iterator[str]:
     yield f"clip {clip.id}: camera {clip.camera}, rule {clip.rule}, trigger {clip.trigger}"
-    yield f"alarm    {local_text(clip.alarm_at_us)}"
+    yield f"alarm    {_alarm(clip)}"
+    if clip.note is not None:
+        yield f"note     {clip.note}"
     yield f"footage  {_footage(clip)}"
     if clip.pre_shortfall_us:
         yield f"before   {duration_text(clip.pre_shortfall_us / US)} of the seconds wanted before the alarm are missing"
@@ -230,6 +239,13 @@ def _sentences(clip: Clip, reader: Reader, settings: config.Config) -> Iterator[
     more = f", in {clip.files} files because the picture changed" if clip.files > 1 else ""
     yield f"file     {_path_of(clip, settings) or _why_no_file(clip)}{size}{more}"
     yield f"kept     {'locked: it is never deleted' if clip.locked else 'until it is old enough to be deleted'}"
+
+
+def _alarm(clip: Clip) -> str:
+    at = local_text(clip.alarm_at_us)
+    if clip.alarm_since_us is not None:
+        return f"between {local_text(clip.alarm_since_us)} and {at}, while the alarm link was down"
+    return f"{at}, while the alarm link was down: by the camera's own log" if clip.unconnected else at
 
 
 def _footage(clip: Clip) -> str:

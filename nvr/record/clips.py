@@ -110,7 +110,7 @@ class ClipDesk:
 
         One that is told long after it was (from the camera's log) is a clip of its own, over already.
         """
-        if not call.lasts and call.until_us + _LATE_US <= now_us:
+        if not call.lasts and call.until_us + self._patience_us <= now_us:
             return self._past(call)
         if call.rule in self._clips:
             return self.again(call, now_us)
@@ -184,7 +184,7 @@ class ClipDesk:
 
     def tick(self, utc_us: int) -> list[Step]:
         """Once a second: closes clips for which no frame comes any more."""
-        return self._close_due(utc_us, _LATE_US if self._is_keeping else 0, None)
+        return self._close_due(utc_us, self._patience_us, None)
 
     def cut(self, utc_us: int, reason: str) -> list[Step]:
         """Closes every clip now: nothing more is wanted of this camera."""
@@ -200,6 +200,11 @@ class ClipDesk:
     @property
     def _is_keeping(self) -> bool:
         return bool(self._groups) and self._groups[-1].end_us == NEVER_US
+
+    @property
+    def _patience_us(self) -> int:
+        """For how long after its end a clip's last frame may still come."""
+        return _LATE_US if self._is_keeping else 0
 
     def _remember(self, utc_us: int) -> None:
         self._groups.append(_Group(utc_us))
