@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import socket
@@ -128,10 +129,21 @@ class Nvr:
         footage = where / "footage"
         footage.mkdir()
         config = where / "config.toml"
-        config.write_text(_configuration(where, footage, cameras, self._metrics_port, self.ptz_track))
+        config.write_text(self.configuration(where, footage, cameras, self._metrics_port))
         command = [str(Path(sys.executable).parent / "nvr"), "run", "--config", str(config)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, cwd=where, stdout=log, stderr=subprocess.STDOUT)
+
+    def configuration(self, where: Path, footage: Path, cameras: list[dict[str, int]], metrics_port: int) -> str:
+        return _configuration(where, footage, cameras, metrics_port, self.ptz_track)
+
+    def metric(self, name: str) -> list[float]:
+        """The values of a metric, whatever their labels; none while it does not answer."""
+        try:
+            page = _fetched(f"http://127.0.0.1:{self._metrics_port}/metrics").decode()
+        except OSError:
+            return []
+        return [float(value) for value in re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", page, re.MULTILINE)]
 
     @property
     def pids(self) -> list[int]:

@@ -3,9 +3,10 @@
     python -m bench.source --cameras 50
 
 Prints one line of JSON (ports and bit rate), then serves until SIGTERM or --seconds. Each camera has an HTTP port and
-a silent alarm port, and knows three paths: `/api/video?encode=mpeg4&ptz_info=on` (a part per VOP, fact sheet 2.2), the
+an alarm port, and knows four paths: `/api/video?encode=mpeg4&ptz_info=on` (a part per VOP, fact sheet 2.2), the
 same with `ptz_info=off`, and `/raw` (the bare stream from the next I-VOP on, for recorders that cannot bear to start
-with a P-VOP). `/stats` on any port says what was sent.
+with a P-VOP), and `/alarm?make` or `/alarm?break`, which reports input 1 so to whoever listens to the camera's alarms,
+and answers when (CLOCK_MONOTONIC, nanoseconds). `/stats` on any port says what was sent.
 
 It is a load, not a simulator: it never misbehaves and knows no parameter API. Its own CPU is counted for nobody.
 """
@@ -17,6 +18,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -154,6 +156,14 @@ def answer_head(parts: bool) -> bytes:
     )
 
 
+def alarm_block(pin1: str) -> bytes:
+    """What the alarm port says at connect and at a change (fact sheet 4)."""
+    return (
+        b"peripheral.input_pin.pin(1).status=%s\r\nperipheral.input_pin.pin(2).status=break\r\n"
+        b"video.input(1).detection(motion).status=off\r\n" % pin1.encode()
+    )
+
+
 def part_head(size: int, looks_at: tuple[int, int, int] | None) -> bytes:
     """What stands before a VOP with ptz_info=on (fact sheet 2.2); CR LF stands after it."""
     head = b"--foo\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n" % size
@@ -176,6 +186,8 @@ class _Camera:
     http: socket.socket
     alarm: socket.socket
     viewers: list[_Viewer] = field(default_factory=list)
+    listeners: list[socket.socket] = field(default_factory=list)
+    """To its alarms."""
 
 
 class Source:
@@ -186,15 +198,15 @@ class Source:
         self._motion = motion
         self._epoll = select.epoll()
         self._cameras = [_Camera(n, _listening(), _listening()) for n in range(cameras)]
-        self._listeners: dict[int, tuple[socket.socket, _Camera | None]] = {}
+        self._listeners: dict[int, tuple[socket.socket, _Camera]] = {}
         self._asking: dict[int, tuple[socket.socket, _Camera, bytearray]] = {}
         self._viewing: dict[int, tuple[_Viewer, _Camera]] = {}
-        self._silent: dict[int, socket.socket] = {}
+        self._alarmed: dict[int, tuple[socket.socket, _Camera]] = {}
         self._stopped = False
         self.statistics = {"pictures": 0, "picture_bytes": 0, "held_up": 0, "cut_off": 0, "late_max_ms": 0}
         for camera in self._cameras:
-            for sock, knows in ((camera.http, camera), (camera.alarm, None)):
-                self._listeners[sock.fileno()] = (sock, knows)
+            for sock in (camera.http, camera.alarm):
+                self._listeners[sock.fileno()] = (sock, camera)
                 self._epoll.register(sock, select.EPOLLIN)
 
     @property
@@ -271,12 +283,14 @@ class Source:
             else:
                 self._catch_up(fd)
 
-    def _accept(self, listener: socket.socket, camera: _Camera | None) -> None:
+    def _accept(self, listener: socket.socket, camera: _Camera) -> None:
         sock, _ = listener.accept()
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if camera is None:
-            self._silent[sock.fileno()] = sock
+        if listener is camera.alarm:
+            self._alarmed[sock.fileno()] = (sock, camera)
+            camera.listeners.append(sock)
+            sock.send(alarm_block("break"))
         else:
             self._asking[sock.fileno()] = (sock, camera, bytearray())
         self._epoll.register(sock, select.EPOLLIN)
@@ -297,6 +311,10 @@ class Source:
             body = json.dumps(self.statistics | {"viewers": len(self._viewing)}).encode()
             sock.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             sock.close()
+        elif path in ("/alarm?make", "/alarm?break"):
+            sent_ns = _report(camera, path.partition("?")[2])
+            sock.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n%d" % sent_ns)
+            sock.close()
         elif path == "/raw" or path.startswith("/api/video?encode=mpeg4"):
             parts = "ptz_info=on" in path
             sock.send(answer_head(parts))
@@ -309,7 +327,7 @@ class Source:
 
     def _read_nothing(self, fd: int) -> None:
         """A viewer or alarm client that says something is ignored; one that has gone is let go."""
-        sock = self._silent.get(fd) or self._viewing[fd][0].sock
+        sock = self._alarmed[fd][0] if fd in self._alarmed else self._viewing[fd][0].sock
         if not _received(sock):
             self._part_with(fd)
 
@@ -326,8 +344,10 @@ class Source:
             self._epoll.modify(viewer.sock, select.EPOLLIN)
 
     def _part_with(self, fd: int) -> None:
-        if fd in self._silent:
-            self._silent.pop(fd).close()
+        if fd in self._alarmed:
+            sock, camera = self._alarmed.pop(fd)
+            camera.listeners.remove(sock)
+            sock.close()
             return
         viewer, camera = self._viewing.pop(fd)
         camera.viewers.remove(viewer)
@@ -338,11 +358,20 @@ class Source:
             *(sock for sock, _ in self._listeners.values()),
             *(sock for sock, _, _ in self._asking.values()),
             *(viewer.sock for viewer, _ in self._viewing.values()),
-            *self._silent.values(),
+            *(sock for sock, _ in self._alarmed.values()),
         ]
         for sock in everything:
             sock.close()
         self._epoll.close()
+
+
+def _report(camera: _Camera, pin1: str) -> int:
+    """Tells everybody who listens to the camera's alarms; when, by CLOCK_MONOTONIC in nanoseconds."""
+    sent_ns = time.monotonic_ns()
+    for sock in camera.listeners:
+        with suppress(OSError):  # one that has gone is let go when it is read
+            sock.send(alarm_block(pin1))
+    return sent_ns
 
 
 def _listening() -> socket.socket:

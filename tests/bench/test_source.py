@@ -3,6 +3,8 @@
 import itertools
 import socket
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -11,6 +13,7 @@ import pytest
 
 from bench import source
 from nvr.jvc import stream
+from nvr.jvc.alarm import AlarmFeed, Pin
 from nvr.media.frame import Unit
 from nvr.media.splitter import UnitSplitter
 from nvr.media.timeline import Timeline
@@ -91,6 +94,23 @@ def test_a_turning_camera_says_so_with_every_picture_and_one_at_rest_does_not(pi
         with running(pictures, 2, motion) as served:
             units = units_until(served.ports[1]["http_port"], stream.request("127.0.0.1", ptz=True), 10)
         assert len({unit.position for unit in units[:10]}) == different
+
+
+def test_a_report_reaches_whoever_listens_to_that_camera_and_says_when(pictures: list[source.Picture]) -> None:
+    with running(pictures, 2, "rest") as served:
+        ears = [socket.create_connection(("127.0.0.1", ports["alarm_port"]), timeout=10) for ports in served.ports]
+        with ears[0], ears[1]:
+            feed = AlarmFeed(None)
+            assert [report.pin1 for report in feed.feed(ears[0].recv(4096))] == [Pin.BREAK], "the present state"
+            ears[1].recv(4096)
+            before_ns = time.monotonic_ns()
+            url = f"http://127.0.0.1:{served.ports[0]['http_port']}/alarm?make"
+            sent_ns = int(urllib.request.urlopen(url, timeout=10).read())
+            assert before_ns < sent_ns < time.monotonic_ns()
+            assert [report.pin1 for report in feed.feed(ears[0].recv(4096))] == [Pin.MAKE]
+            ears[1].setblocking(False)
+            with pytest.raises(BlockingIOError):
+                ears[1].recv(4096)
 
 
 def test_a_viewer_that_does_not_read_is_cut_off_alone() -> None:
