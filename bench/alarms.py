@@ -73,13 +73,13 @@ def latencies_ms(cameras: int, alarms: int, where: Path) -> list[float]:
             _wait_until_all(running, "nvr_camera_connected", cameras)
             _attended(running, _PRE_S)
             with closing(sqlite3.connect(f"file:{where / 'data' / INDEX_NAME}?mode=ro", uri=True)) as index:
-                turns = [
-                    number for _ in range(alarms // cameras + 1) for number in dice.sample(range(cameras), cameras)
-                ]
-                for number in turns[:alarms]:
+                turn = dice.sample(range(cameras), cameras)
+                for number in (turn * (alarms // cameras + 1))[:alarms]:
                     found.append(_one_ms(source, number, index))
                     _told(source, number, "break")
-                    time.sleep(dice.uniform(0.02, 0.25))
+                    time.sleep(
+                        _POST_S * 2 / cameras + dice.uniform(0.02, 0.2)
+                    )  # the camera's clip ends before its turn
             running.attend()
         finally:
             running.stop()
