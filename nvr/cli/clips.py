@@ -15,6 +15,7 @@ from nvr.cli.errors import NotWellError, WrongUseError
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json, print_json_list, print_table, size_text
 from nvr.cli.times import duration_text, iso_utc, local_text
 from nvr.clock import HostClock
+from nvr.rules.words import said_trigger
 from nvr.store.ledger import unrecorded_us
 from nvr.store.reader import Reader, open_reader
 from nvr.store.rows import Clip, ClipState, Recorded
@@ -33,6 +34,12 @@ _REASONS: Final = {
     "no-footage": "nothing of it was recorded",
     "service-crashed": "cut off when nvr crashed",
     "service-stopped": "cut off when nvr was stopped",
+}
+
+_CUT_OFF: Final = {
+    "no-footage": "nothing recorded",
+    "service-crashed": "cut off by a crash of nvr",
+    "service-stopped": "cut off by a stop of nvr",
 }
 
 
@@ -55,7 +62,7 @@ def list_(
     if as_json:
         print_json_list(_facts(clip, reader, settings) for clip in found)
     elif not print_table(
-        ("clip", "alarm", "camera", "rule", "trigger", "lasts", "", "file"), _rows(found, reader, settings)
+        ("clip", "alarm", "camera", "rule", "because", "lasts", "remarks", "file"), _rows(found, reader, settings)
     ):
         note("no clips there")
 
@@ -179,7 +186,7 @@ def _rows(found: Iterator[Clip], reader: Reader, settings: config.Config) -> Ite
             local_text(clip.alarm_at_us),
             clip.camera,
             clip.rule,
-            clip.trigger,
+            said_trigger(clip.trigger),
             _lasts(clip),
             ", ".join(_remarks(clip, _gap_us(clip, reader))),
             str(_path_of(clip, settings) or "") or _why_no_file(clip),
@@ -196,8 +203,8 @@ def _lasts(clip: Clip) -> str:
 def _remarks(clip: Clip, gap_us: int) -> Iterator[str]:
     if clip.state is ClipState.OPEN:
         yield "being recorded"
-    if clip.close_reason in ("no-footage", "service-crashed"):
-        yield clip.close_reason
+    if clip.close_reason in _CUT_OFF:
+        yield _CUT_OFF[clip.close_reason]
     if clip.locked:
         yield "locked"
     if clip.continues is not None:
@@ -221,7 +228,7 @@ def _why_no_file(clip: Clip) -> str:
 
 
 def _sentences(clip: Clip, reader: Reader, settings: config.Config) -> Iterator[str]:
-    yield f"clip {clip.id}: camera {clip.camera}, rule {clip.rule}, trigger {clip.trigger}"
+    yield f"clip {clip.id}: camera {clip.camera}, rule {clip.rule}, because {said_trigger(clip.trigger)}"
     yield f"alarm    {_alarm(clip)}"
     if clip.note is not None:
         yield f"note     {clip.note}"
@@ -234,10 +241,12 @@ def _sentences(clip: Clip, reader: Reader, settings: config.Config) -> Iterator[
     if clip.close_reason is not None:
         yield f"end      {_REASONS.get(clip.close_reason, clip.close_reason)}"
     if clip.continues is not None:
-        yield f"before   it goes on from clip {clip.continues}"
+        yield f"begin    it goes on from clip {clip.continues}"
     size = "" if clip.size_bytes is None else f", {size_text(clip.size_bytes)}"
     more = f", in {clip.files} files because the picture changed" if clip.files > 1 else ""
     yield f"file     {_path_of(clip, settings) or _why_no_file(clip)}{size}{more}"
+    if clip.path is None and clip.start_us is not None and clip.exported_at_us is None:
+        yield f"         nvr clips export {clip.id} -o FILE writes what there is of it so far"
     yield f"kept     {'locked: it is never deleted' if clip.locked else 'until it is old enough to be deleted'}"
 
 

@@ -111,6 +111,7 @@ def _still_camera(name: str, settings: config.Config, reader: Reader | None) -> 
         "fps": None,
         "bitrate_bps": None,
         "alarm_link": None,
+        "alarm_trouble": None,
         "pan_degrees": None,
         "tilt_degrees": None,
         "zoom": None,
@@ -176,6 +177,8 @@ def _remarks(told: dict[str, Any]) -> Iterator[str]:
             yield f"the camera '{camera['camera']}' is expected {camera['expected']} and looks elsewhere"
         if camera.get("expected_doubt"):
             yield f"the camera '{camera['camera']}' is expected {camera['expected']}, but {camera['expected_doubt']}"
+        if camera.get("alarm_trouble"):
+            yield f"the camera '{camera['camera']}': {camera['alarm_trouble']}"
         if camera.get("fan_failed"):
             yield f"the camera '{camera['camera']}' says its fan failed"
         if abs(camera.get("clock_offset_seconds") or 0) >= _FAR_S:

@@ -83,7 +83,7 @@ _WAITING: Final = Level(Admission.HOLD, "waits for an alarm", "waiting-for-alarm
 _LINK_DOWN: Final = Level(Admission.WRITE, "records everything, since the alarm link is down", failing_open=True)
 _DEAF: Final = Level(
     Admission.WRITE,
-    "records everything, since motion detection is off at the camera though a rule needs it",
+    "records everything, since the camera does not look for motion though a rule needs it",
     failing_open=True,
 )
 

@@ -13,20 +13,11 @@ from nvr.jvc.alarm import Change
 from nvr.record.clips import Call
 from nvr.rules.lines import OPPOSITE, Flip, Line, Moment, on_of
 from nvr.rules.schedule import During
-from nvr.rules.words import MANUAL_SOURCE, Action, Combination, Trigger, change_of, source_of
+from nvr.rules.words import MANUAL_SOURCE, SAID, Action, Combination, Trigger, change_of, source_of
 from nvr.units import US
 
 MANUAL: Final = "manual"
 """The rule that manual alarms belong to; no [[rule]] may be named so."""
-
-_ENDED: Final = {
-    Change.M1: "input 1 broke",
-    Change.B1: "input 1 made",
-    Change.M2: "input 2 broke",
-    Change.B2: "input 2 made",
-    Change.V1: "motion ended",
-    Change.MOVED: "it looks where it is expected again",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +255,7 @@ class _Watch:
         del self._lasting[ended]
         if self._owed is not None and self._owed.change is ended:
             self._owed = None
-        return [] if self._lasting else [Over(self.rule, flip.at.utc_us, _ENDED[ended])]
+        return [] if self._lasting else [Over(self.rule, flip.at.utc_us, SAID[flip.change])]
 
     def _pay(self, now: Moment) -> list[Answer]:
         """An alarm kept back is raised when the interval is over, if its state still lasts then."""

@@ -12,6 +12,17 @@ from nvr.jvc.alarm import Change
 from nvr.units import US
 
 MANUAL_SOURCE: Final = "manual"
+SAID: Final = {
+    Change.M1: "input 1 made",
+    Change.B1: "input 1 broke",
+    Change.M2: "input 2 made",
+    Change.B2: "input 2 broke",
+    Change.V1: "motion was seen",
+    Change.V0: "motion ended",
+    Change.MOVED: "it looked elsewhere than expected",
+    Change.BACK: "it looks where it is expected again",
+}
+"""What happened, for people."""
 
 _LONGEST_S: Final = 3600  # an hour between two inputs is no longer one event; the guide names no limit, 100 at most
 _INPUTS: Final = {Change.M1: 1, Change.B1: 1, Change.M2: 2, Change.B2: 2}
@@ -107,6 +118,19 @@ def _combination(word: str, first: str, seconds: str, second: str) -> Combinatio
     if not seconds.isascii() or not seconds.isdigit() or len(seconds) > 9 or not 1 <= int(seconds) <= _LONGEST_S:
         raise ValueError(f"has {_shown(word)}, which must have whole seconds from 1 to {_LONGEST_S} in its brackets")
     return Combination(_SINGLE[first], int(seconds) * US, _SINGLE[second])
+
+
+def said_trigger(text: str) -> str:
+    """A trigger's word, as an alarm and a clip keep it, for somebody who does not know the camera's own words."""
+    if text == MANUAL_SOURCE:
+        return "somebody asked for it"
+    try:
+        trigger = parse_trigger(text)
+    except ValueError:
+        return text  # of another version
+    if isinstance(trigger, Combination):
+        return f"{SAID[trigger.second]} at most {trigger.within_us // US} s after {SAID[trigger.first]}"
+    return SAID[trigger.change]
 
 
 # ---- actions --------------------------------------------------------------------------------------------------------

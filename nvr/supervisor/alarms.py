@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, assert_never
 
@@ -28,7 +29,9 @@ from nvr.units import US, UtcMicros
 
 log = logging.getLogger(__name__)
 
-_CHECK_MOTION_S: Final = 600.0
+_CHECK_MOTION_S: Final = (
+    60.0  # and at connect, and when the camera says in its pictures that it begins or ends to track
+)
 _REMEMBER_US: Final = 60 * US  # what is known of the inputs is noted at each change, and that it still holds
 _ACTION_S: Final = 10.0
 
@@ -69,7 +72,12 @@ class AlarmWatch:
         self._heard_mono_us = 0
         self._remembered_mono_us = 0
         self._has_said_no_log = False
+        self.deaf: str | None = None
+        """Why the camera does not look for motion though a rule needs it; None where it does, or nobody can say."""
+        self._ask_for_motion = asyncio.Event()
+        self._tracking: int | None = None
         self._motion_trouble = Streak(log, {"camera": self._camera.slug, "action": "motion-check"})
+        self._deafness = Streak(log, {"camera": self._camera.slug, "action": "motion-missing"})
 
     async def run(self) -> None:
         """Listens until `stop`."""
@@ -98,6 +106,11 @@ class AlarmWatch:
         if self.link is not None and self.link.up != self._was_up:
             self._was_up = self.link.up
             self._keeper.alarm_link(self.link.up)
+            self._ask_for_motion.set()
+        said = self._keeper.recorder.said
+        if said is not None and said.tracking != self._tracking:
+            self._tracking = said.tracking
+            self._ask_for_motion.set()
         self._counts.alarm_link_up = self._was_up
         self._counts.fail_open = self._keeper.gate.level.failing_open
         self._ask_the_book()
@@ -242,36 +255,64 @@ class AlarmWatch:
     # ---- at the camera
 
     def _do(self, action: Action, rule: str) -> None:
-        """Begins an action at the camera, at once; how it went is logged."""
+        """Begins an action at the camera, at once; how it went is logged and noted."""
         if self._group is None or self._control is None:
-            log.warning(
-                "a rule wants something done at the camera, but no user and password are configured for it",
-                extra={"camera": self._camera.slug, "action": "rule-action", "rule": rule, "what": str(action)},
-            )
+            self._note_action(action, rule, "no user and password are configured for the camera")
             return
         self._group.create_task(self._carry_out(self._control, action, rule), name=f"action {self._camera.slug}")
 
     async def _carry_out(self, control: Control, action: Action, rule: str) -> None:
-        extra = {"camera": self._camera.slug, "action": "rule-action", "rule": rule, "what": str(action)}
+        trouble: str | None = None
         try:
             async with asyncio.timeout(_ACTION_S):
                 await _asked(control, action)
-        except (LinkError, ApiRefused, ProtocolError, TimeoutError) as trouble:
-            log.warning("not done at the camera: %s", trouble or "it took too long", extra=extra)
-        else:
+        except (LinkError, ApiRefused, ProtocolError, TimeoutError) as failure:
+            trouble = str(failure) or "it took too long"
+        self._note_action(action, rule, trouble)
+
+    def _note_action(self, action: Action, rule: str, trouble: str | None) -> None:
+        what = str(action)
+        extra = {"camera": self._camera.slug, "action": "rule-action", "rule": rule, "what": what}
+        if trouble is None:
             log.info("done at the camera", extra=extra)
+            text = f"the rule '{rule}' did at the camera: {what}"
+        else:
+            log.warning("not done at the camera: %s", trouble, extra=extra)
+            text = f"the rule '{rule}' could not do at the camera: {what}: {trouble}"
+        facts = {"rule": rule, "what": what, "trouble": trouble}
+        self._index.add_event(int(self._clock.utc_us()), "rule-action", text, facts, camera_id=self._camera.id)
 
     async def _watch_motion(self, control: Control) -> None:
         """A rule that needs motion is deaf where the camera does not look for it."""
         while True:
             try:
-                missing = await control.detects_motion() is False
+                deaf = await _why_deaf(control)
             except (LinkError, ApiRefused, ProtocolError) as trouble:
                 self._motion_trouble.hit(f"it is not known whether the camera detects motion: {trouble}")
             else:
                 self._motion_trouble.over("the camera says again whether it detects motion")
-                self._keeper.motion_detection(missing)
-            await asyncio.sleep(_CHECK_MOTION_S)
+                self._note_deafness(deaf)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CHECK_MOTION_S):
+                    await self._ask_for_motion.wait()
+            self._ask_for_motion.clear()
+
+    def _note_deafness(self, deaf: str | None) -> None:
+        if deaf is not None and deaf != self.deaf:
+            self._deafness.hit(f"rules need motion, but the camera does not look for it: {deaf}")
+        elif deaf is None:
+            self._deafness.over("the camera looks for motion again")
+        self.deaf = deaf
+        self._keeper.motion_detection(deaf is not None)
+
+
+async def _why_deaf(control: Control) -> str | None:
+    """Guide 6.9: motion detection may be off, and pauses while the camera tracks."""
+    if await control.detects_motion() is False:
+        return "its motion detection is off"
+    if await control.auto_tracks() or await control.tracks_target():
+        return "it is tracking"
+    return None
 
 
 async def _asked(control: Control, action: Action) -> None:

@@ -87,6 +87,7 @@ class Answers:
             "fps": round(now.fps, 2),
             "bitrate_bps": round(now.bitrate_bps),
             "alarm_link": now.alarm_link,
+            "alarm_trouble": now.alarm_trouble,
             **in_degrees(now.position),
             "model": now.model,
             **_facts(unit.recorder.facts),

@@ -53,6 +53,8 @@ class Standing:
     bitrate_bps: float
     alarm_link: bool | None
     """Alarms reach us; None where nobody listens."""
+    alarm_trouble: str | None
+    """Why alarms that rules need may not come, as a sentence; None where they do."""
     position: PanTiltZoom | None
     model: str | None
 
@@ -133,9 +135,19 @@ class CameraUnit:
             fps=fps,
             bitrate_bps=bitrate_bps,
             alarm_link=self.alarms.link.up if self.alarms.link is not None else None,
+            alarm_trouble=self._alarm_trouble(),
             position=self._feed.position if self._feed is not None else None,
             model=said.model if said is not None else None,
         )
+
+    def _alarm_trouble(self) -> str | None:
+        link = self.alarms.link
+        if link is None or not self._wanted:
+            return None
+        if not link.up:
+            return f"alarms cannot be heard: {link.why}"
+        deaf = self.alarms.deaf
+        return None if deaf is None else f"rules need motion, but the camera does not look for it: {deaf}"
 
     # ---- attempts
 

@@ -18,7 +18,7 @@ from nvr.store import lock, schema
 from nvr.store.archive import Archive
 from nvr.store.index import Index
 from nvr.store.reader import Reader
-from nvr.store.rows import ClipStep, CloseClip, OpenClip
+from nvr.store.rows import AlarmRow, ClipStep, CloseClip, OpenClip
 from nvr.store.volumes import Volume, VolumeThread
 from nvr.units import US
 from tests.cli.conftest import NOON_US, Said, Site, pictures
@@ -113,6 +113,9 @@ def test_clips_are_listed_as_the_contract_says(nvr: Nvr, recorded: Site) -> None
         "rule": "door",
         "trigger": "m1",
         "alarm_at": "2025-11-23T12:00:02.000000Z",
+        "alarm_since": None,
+        "unconnected": False,
+        "note": None,
         "start": "2025-11-23T12:00:03.000000Z",
         "end": "2025-11-23T12:00:07.000000Z",
         "state": "closed",
@@ -133,12 +136,34 @@ def test_clips_are_listed_as_the_contract_says(nvr: Nvr, recorded: Site) -> None
 def test_the_list_for_people_says_what_is_the_matter_with_each(nvr: Nvr, recorded: Site) -> None:
     path = exported(recorded)
     lines = nvr("clips", "list").out.splitlines()
-    assert lines[0].split() == ["clip", "alarm", "camera", "rule", "trigger", "lasts", "file"]
-    assert lines[1].split() == ["1", "2025-11-23", "12:00:02+0000", "gate", "door", "m1", "4.0", "s", str(path)]
+    assert lines[0].split() == ["clip", "alarm", "camera", "rule", "because", "lasts", "remarks", "file"]
+    assert " ".join(lines[1].split()) == f"1 2025-11-23 12:00:02+0000 gate door input 1 made 4.0 s {path}"
     assert "being recorded, goes on from 1" in lines[2]
     assert lines[2].endswith("(not a file yet)")
-    assert "no-footage" in lines[3]
+    assert "nothing recorded" in lines[3]
     assert lines[3].endswith("(no footage)")
+
+
+def test_a_clip_says_what_was_said_with_its_alarm_and_that_nobody_listened(nvr: Nvr, recorded: Site) -> None:
+    alarms = [
+        AlarmRow(1, "yard", "m2(10)b1", "input-1", NOON_US + 60 * US, unconnected=True, since_us=NOON_US + 40 * US),
+        AlarmRow(1, "manual", "manual", "manual", NOON_US + 70 * US, note="noise at the gate"),
+    ]
+    with recorded.index() as filling:
+        for number, alarm in enumerate(alarms, 4):
+            clip = OpenClip(number, alarm.rule, alarm.trigger, alarm.at_us, None, 0, alarm.at_us + US, None)
+            filling.index.add_alarm(alarm, [clip]).result()
+    found, manual = nvr("clips", "list", "--json").json[3:]
+    assert (found["unconnected"], found["alarm_since"]) == (True, "2025-11-23T12:00:40.000000Z")
+    assert (manual["unconnected"], manual["note"]) == (False, "noise at the gate")
+    listed = nvr("clips", "list").out.splitlines()
+    assert "input 1 broke at most 10 s after input 2 made" in listed[4]
+    assert "found after the alarm link was down" in listed[4]
+    assert "somebody asked for it" in listed[5]
+    assert '"noise at the gate"' in listed[5]
+    told = nvr("clips", "show", 4).out
+    assert "between 2025-11-23 12:00:40+0000 and 2025-11-23 12:01:00+0000, while the alarm link was down" in told
+    assert "note     noise at the gate" in nvr("clips", "show", 5).out
 
 
 def test_clips_are_chosen_by_camera_rule_and_time(nvr: Nvr, recorded: Site) -> None:
@@ -162,7 +187,7 @@ def test_one_clip_is_told_in_sentences(nvr: Nvr, recorded: Site) -> None:
     path = exported(recorded)
     said = nvr("clips", "show", 1).out.splitlines()
     assert said[:3] == [
-        "clip 1: camera gate, rule door, trigger m1",
+        "clip 1: camera gate, rule door, because input 1 made",
         "alarm    2025-11-23 12:00:02+0000",
         "footage  2025-11-23 12:00:03+0000 to 2025-11-23 12:00:07+0000 (4.0 s)",
     ]

@@ -170,7 +170,7 @@ def test_motion_detection_that_is_off_opens_it_at_once() -> None:
     gate_now = gate(ALARM)
     told(gate_now, "up 0; deaf 1")
     assert gate_now.level.failing_open
-    assert "motion detection is off" in gate_now.level.why
+    assert "does not look for motion" in gate_now.level.why
 
 
 def test_one_that_may_not_fail_open_waits_on() -> None:
