@@ -160,17 +160,12 @@ class Control:
         return _flag(await self.get("camera.detection.status"))
 
     async def auto_tracks(self) -> bool | None:
-        """Whether auto tracking is at work."""
+        """Whether auto tracking is at work; False for a camera without it."""
         return await self._tracks(1)
 
     async def tracks_target(self) -> bool | None:
         """Whether intelligent tracking is at work; False for a firmware without it (guide 6.6)."""
-        try:
-            return await self._tracks(2)
-        except ApiRefused as refused:
-            if refused.code == params.UNAUTHORIZED:
-                raise
-            return False
+        return await self._tracks(2)
 
     # What it says of itself (guide 6.15, 6.18).
 
@@ -201,7 +196,12 @@ class Control:
         return _PINS.get(told.strip().lower(), Pin.UNKNOWN)
 
     async def _tracks(self, kind: int) -> bool | None:
-        return _flag(await self.get(f"camera.motion.auto_tracking({kind}).status"))
+        try:
+            return _flag(await self.get(f"camera.motion.auto_tracking({kind}).status"))
+        except ApiRefused as refused:
+            if refused.code == params.UNAUTHORIZED:
+                raise
+            return False
 
     async def _ask(self, name: str, request: Callable[[str], bytes], reader: Callable[[Answer, str], _T]) -> _T:
         """Asks by the guide's name, and by its misprint where the camera knows only that (fact sheet 5.4)."""

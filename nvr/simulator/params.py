@@ -133,6 +133,9 @@ class Params:
             "camera.detection.status": _Live(
                 lambda: _on_off(camera.motion_detection), self._set_detection, "camera.status=save"
             ),
+            "camera.motion.auto_tracking(1).status": _Live(
+                lambda: "moving" if camera.tracking else "stop", self._set_tracking
+            ),
             "camera.motion.position.speed": _Live(
                 lambda: str(camera.mount.preset_speed), self._set_preset_speed, "camera.status=save"
             ),
@@ -238,6 +241,11 @@ class Params:
 
     def _set_detection(self, value: str) -> None:
         self._camera.motion_detection = _is_on(value)
+
+    def _set_tracking(self, value: str) -> None:
+        if value not in ("start", "stop"):
+            raise ValueError("start or stop")
+        self._camera.tracking = 2 if value == "start" else 0
 
     def _set_preset_speed(self, value: str) -> None:
         self._camera.mount.preset_speed = _percent(value)
