@@ -7,38 +7,30 @@ link stood for a while, that is an outage: it is told and counted, and the camer
 import asyncio
 import logging
 import random
-import socket
-import struct
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from nvr.camera.alarm_line import AlarmLine
 from nvr.camera.control import Control, LogReading
-from nvr.camera.errors import CameraBusy, LinkError, LinkLost
+from nvr.camera.errors import CameraBusy, LinkError
 from nvr.camera.inputs import Happened, How, Inputs, Known
-from nvr.camera.link import Address, Link
+from nvr.camera.link import Address
 from nvr.camera.relay import USUAL, End, Relay, Timing
 from nvr.clock import Clock
 from nvr.jvc import log as camera_log
-from nvr.jvc.alarm import AlarmFeed, AlarmReport
-from nvr.jvc.errors import ApiRefused, ProtocolError
+from nvr.jvc.alarm import AlarmReport
+from nvr.jvc.errors import ApiRefused
 from nvr.log import Streak
 from nvr.units import US, MonoMicros, UtcMicros
 
 log = logging.getLogger(__name__)
 
 _TICK_S: Final = 1.0
-_SETTLE_S: Final = 1.0  # a block whose end stays away (fact sheet 4) is taken as it is
-_MOST_BYTES_A_SECOND: Final = 32 << 10  # some 240 reports: more is no camera, and would starve the others
 _CATCH_UP_S: Final = 10.0  # what is found waits for so long for its time
 _MOST_UNREAD: Final = 16
-
-# struct tcp_info of Linux (linux/tcp.h): milliseconds since data, and since an acknowledgement, last came.
-_TCP_INFO_BYTES: Final = 60
-_LAST_DATA_AT: Final = 52
 
 
 class LogState(StrEnum):
@@ -134,7 +126,7 @@ class AlarmLink:
         self._relay = Relay(dice, timing, cut_s=cut_s)
         motion_hold_us = None if motion_hold_s is None else round(motion_hold_s * US)
         self._inputs = Inputs(motion_hold_us=motion_hold_us, known=known)
-        self._lines: dict[int, _Line] = {}
+        self._lines: dict[int, AlarmLine] = {}
         self._down: _Down | None = None
         self._number = 0
         self._unread: deque[_Span] = deque(maxlen=_MOST_UNREAD)
@@ -208,13 +200,16 @@ class AlarmLink:
 
     # What its lines call, in the loop.
 
-    def line_opened(self, line: "_Line") -> None:
+    def line_opened(self, line: AlarmLine) -> None:
         self.counts.links += 1
         self._relay.opened(line.number, self._clock.mono_us())
         self._inputs.opened(line.number, self._clock.mono_us())
         self._woken.set()
 
-    def line_brought(self, line: "_Line", reports: list[AlarmReport], utc_us: UtcMicros, mono_us: MonoMicros) -> None:
+    def line_brought(
+        self, line: AlarmLine, reports: list[AlarmReport], utc_us: UtcMicros, mono_us: MonoMicros, *, unknown_lines: int
+    ) -> None:
+        self.counts.unknown_lines += unknown_lines
         self._relay.heard(line.number, mono_us)
         if not line.is_proven:
             self._woken.set()
@@ -237,7 +232,7 @@ class AlarmLink:
         if self._relay.wants_another(mono_us):
             self._relay.opening()
             self._number += 1
-            line = _Line(self, self._clock, self._number, self._timing.trial_s)
+            line = AlarmLine(self, self._clock, self._number, self._timing.trial_s, self.state)
             self._lines[line.number] = line
             group.create_task(self._follow(line), name=f"alarm link {line.number} of {self._name}")
         self._tell(self._inputs.tick(self._clock.utc_us(), mono_us))
@@ -257,7 +252,7 @@ class AlarmLink:
         timer.cancel()
         self._woken.clear()
 
-    async def _follow(self, line: "_Line") -> None:
+    async def _follow(self, line: AlarmLine) -> None:
         """One link, from connecting to its end."""
         if self._is_stopped:
             return
@@ -269,13 +264,13 @@ class AlarmLink:
         finally:
             await line.close()
 
-    def _hand_over(self, line: "_Line", mono_us: int) -> None:
+    def _hand_over(self, line: AlarmLine, mono_us: int) -> None:
         self.counts.handed_over += 1
         self._relay.ended(line.number, End.DONE, mono_us)
         self._inputs.closed(line.number)
         line.end()
 
-    def _line_ended(self, line: "_Line", trouble: LinkError) -> None:
+    def _line_ended(self, line: AlarmLine, trouble: LinkError) -> None:
         if self._lines.pop(line.number, None) is None:
             return  # handed over, and only then lost
         self._woken.set()
@@ -298,7 +293,7 @@ class AlarmLink:
         if not self.open_links:
             self._inputs.lost(self._down.since_us, awaits_log=self._control is not None)
 
-    def _went_down(self, line: "_Line", trouble: LinkError) -> None:
+    def _went_down(self, line: AlarmLine, trouble: LinkError) -> None:
         """No link is left that the camera is known to serve: since when, is the last sign of life."""
         self._abandon_catch_up()
         mono_us, utc_us = self._clock.mono_us(), self._clock.utc_us()
@@ -307,7 +302,7 @@ class AlarmLink:
         self._down = _Down(since_us, alive_us, trouble.reason, str(trouble), is_told=True)
         self._set_up(up=False)
 
-    def _note_lost_cover(self, line: "_Line", trouble: LinkError) -> None:
+    def _note_lost_cover(self, line: AlarmLine, trouble: LinkError) -> None:
         """A link is lost while another stands: as it should be where the camera cuts the old one."""
         if line.is_proven:
             age_s = round((self._clock.mono_us() - (line.opened_mono_us or 0)) / US)
@@ -315,7 +310,7 @@ class AlarmLink:
         else:
             self._no_cover.hit(f"no second alarm link: {trouble}", reason=trouble.reason)
 
-    def _proven(self, line: "_Line", group: asyncio.TaskGroup) -> None:
+    def _proven(self, line: AlarmLine, group: asyncio.TaskGroup) -> None:
         """The camera serves this link."""
         self._no_cover.over("a second alarm link stands")
         down, self._down = self._down, None
@@ -415,7 +410,7 @@ class AlarmLink:
             self.up = up
             self.since_us = self._clock.utc_us()
 
-    def _count_end(self, line: "_Line", trouble: LinkError) -> None:
+    def _count_end(self, line: AlarmLine, trouble: LinkError) -> None:
         if isinstance(trouble, CameraBusy):
             self.counts.refused += 1
         elif line.is_closed_by_camera:
@@ -449,96 +444,3 @@ class _Span:
 class _CatchUp:
     task: asyncio.Task[None]
     span: _Span | None
-
-
-class _Line(Link):
-    """One link to the alarm port, and whom it is for."""
-
-    def __init__(self, owner: AlarmLink, clock: Clock, number: int, trial_s: float) -> None:
-        super().__init__(self)
-        self.number = number
-        self.opened_mono_us: int | None = None
-        """When it was connected."""
-        self.alive_mono_us = 0
-        """The last sign of life of the camera's side, its kernel's acknowledgement of a probe included."""
-        self.is_proven = False
-        """The camera serves it; kept by the owner."""
-        self.is_closed_by_camera = False
-        self.is_alive_to_its_end = False
-        """The camera was there when it ended: it said goodbye, or something we cannot follow."""
-        self._owner = owner
-        self._clock = clock
-        self._trial_us = round(trial_s * US)
-        self._feed = AlarmFeed(owner.state)
-        self._is_heard = False
-        self._settling: asyncio.TimerHandle | None = None
-        self._second = 0
-        self._bytes_this_second = 0
-
-    def take(self, data: memoryview) -> None:
-        utc_us, mono_us = self._clock.utc_us(), self._clock.mono_us()
-        self.alive_mono_us = mono_us
-        self._is_heard = True
-        try:
-            self._bound_flow(len(data), mono_us)
-            unknown_before = self._feed.unknown_lines
-            reports = self._feed.feed(data)
-        except (ProtocolError, LinkLost) as broken:
-            self.is_alive_to_its_end = True
-            raise LinkLost(f"the camera's alarms cannot be followed: {broken}") from broken
-        self._owner.counts.unknown_lines += self._feed.unknown_lines - unknown_before
-        self._owner.line_brought(self, reports, utc_us, mono_us)
-        self._wait_for_rest()
-
-    def at_end(self) -> LinkError:
-        """The camera closed or reset the connection."""
-        self.is_closed_by_camera = True
-        age_us = self._clock.mono_us() - (self.opened_mono_us or 0)
-        if not self._is_heard and age_us < self._trial_us:
-            return CameraBusy("the camera accepted the alarm link and closed it: all of its ten may be taken")
-        return LinkLost("the camera closed the alarm link")
-
-    def look(self) -> None:
-        """Asks the kernel for the last sign of life: keep-alive is answered also by a camera with nothing to say."""
-        if self._socket is None or self.opened_mono_us is None:
-            return
-        with suppress(OSError):  # it has just been closed
-            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-            silent_ms = min(struct.unpack_from("=2I", info, _LAST_DATA_AT))
-            self.alive_mono_us = max(self.alive_mono_us, self._clock.mono_us() - silent_ms * 1000)
-
-    # What the loop calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        if self._ended.done():
-            return  # we were stopped while the connection came about
-        self.opened_mono_us = self.alive_mono_us = self._clock.mono_us()
-        self._owner.line_opened(self)
-
-    def eof_received(self) -> None:
-        self.is_alive_to_its_end = True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._settling is not None:
-            self._settling.cancel()
-        super().connection_lost(exc)
-
-    def _wait_for_rest(self) -> None:
-        if self._settling is not None:
-            self._settling.cancel()
-            self._settling = None
-        if self._feed.is_inside_block:
-            self._settling = asyncio.get_running_loop().call_later(_SETTLE_S, self.guarded, self._settle)
-
-    def _settle(self) -> None:
-        self._settling = None
-        if not self._ended.done():
-            self._owner.line_brought(self, self._feed.settle(), self._clock.utc_us(), self._clock.mono_us())
-
-    def _bound_flow(self, received: int, mono_us: int) -> None:
-        if mono_us // US != self._second:
-            self._second, self._bytes_this_second = mono_us // US, 0
-        self._bytes_this_second += received
-        if self._bytes_this_second > _MOST_BYTES_A_SECOND:
-            raise LinkLost(f"more than {_MOST_BYTES_A_SECOND} bytes in a second")

@@ -1,7 +1,7 @@
 """One camera's alarms with everything real around them but the daemon: simulator, unit, store."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from nvr.supervisor.unit import CameraUnit
 from tests.camera.wire import until
 
 _QUIET = CameraOptions(encode=EncodeSettings(frame_size="qvga", i_interval=10, bitrate_bps=64_000))
+_WAIT_S = 30
 
 
 @asynccontextmanager
@@ -55,6 +56,10 @@ async def watched(folder: Path, simulator: Simulator, rule: str) -> AsyncIterato
     assert store.close(10)
 
 
+def bounded(story: Coroutine[None, None, None]) -> None:
+    asyncio.run(asyncio.wait_for(story, _WAIT_S))
+
+
 def test_a_camera_that_does_not_look_for_motion_is_recorded_and_it_is_said_why(tmp_path: Path) -> None:
     async def story() -> None:
         async with Simulator(_QUIET) as simulator:
@@ -75,7 +80,7 @@ def test_a_camera_that_does_not_look_for_motion_is_recorded_and_it_is_said_why(t
                 await until(lambda: unit.standing().alarm_trouble is None)
                 await until(lambda: not unit.recorder.is_recording)
 
-    asyncio.run(story())
+    bounded(story())
 
 
 @pytest.mark.parametrize("refused", [False, True])
@@ -95,7 +100,7 @@ def test_what_a_rule_did_at_the_camera_is_noted(tmp_path: Path, refused: bool) -
                 control = Control(("127.0.0.1", simulator.http_port), Login("admin", "jvc"), HostClock())
                 assert (await control.output_pin(1)).value == "make"
 
-    asyncio.run(story())
+    bounded(story())
 
 
 def _deeds(reader: Reader) -> list[dict[str, object]]:
