@@ -45,6 +45,7 @@ soak: $(STAMP)
 	echo "nvr: benches"
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.alarms
 
 venv: $(STAMP)
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -171,15 +172,54 @@ def _schedules() -> st.SearchStrategy[Schedule]:
     )
 
 
-# Any moment of these years, and often one within a day of a switch of the clocks or of a leap day.
+FIRST_US, LAST_US = utc_us("2026-01-01T00:00Z"), utc_us("2029-01-01T00:00Z")
+
+
+def _switches(zone: str) -> list[int]:
+    """The days within which the zone's clocks are set, forwards or back."""
+    offsets = [(at_us, schedule("00:00-24:00", zone=zone).wall_clock(at_us)) for at_us in range(FIRST_US, LAST_US, DAY)]
+    return [at_us for (at_us, one), (_, next_) in pairwise(offsets) if one.utcoffset() != next_.utcoffset()]
+
+
+SWITCHES = sorted({at_us for zone in ZONES for at_us in _switches(zone)})
+LEAP_DAY_US = utc_us("2028-02-29T00:00Z")
+
+# Any moment of these years, and often one within a day of a switch of some zone's clocks or of the leap day.
 MOMENTS = st.one_of(
-    st.integers(utc_us("2026-01-01T00:00Z"), utc_us("2029-01-01T00:00Z")),
-    st.builds(
-        lambda day, off: utc_us(f"{day}T00:00Z") + off,
-        st.sampled_from(["2026-03-29", "2026-10-25", "2027-03-14", "2026-11-01", "2026-04-05", "2028-02-29"]),
-        st.integers(-DAY, 2 * DAY),
-    ),
+    st.integers(FIRST_US, LAST_US),
+    st.builds(lambda day_us, off: day_us + off, st.sampled_from([*SWITCHES, LEAP_DAY_US]), st.integers(-DAY, 2 * DAY)),
 )
+
+
+@st.composite
+def _cases(draw: st.DrawFn) -> tuple[Schedule, int]:
+    """A schedule and a moment, often one beside the days that the schedule excepts."""
+    at_us = draw(MOMENTS)
+    day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).date()
+    first = st.integers(-3, 3).map(lambda days: day + timedelta(days=days))
+    spans = st.builds(lambda one, length: f"{one}..{one + timedelta(days=length)}", first, st.integers(0, 2))
+    windows = draw(st.lists(_windows(), min_size=1, max_size=3))
+    return Schedule.parse(draw(st.sampled_from(ZONES)), windows, draw(st.lists(spans, max_size=2))), at_us
+
+
+def test_the_zones_have_switches_in_both_directions_and_at_several_hours() -> None:
+    forwards, back = set(), set()
+    for zone in ZONES:
+        kept = schedule("00:00-24:00", zone=zone)
+        for day_us in _switches(zone):
+            at_us = next(
+                us for us in range(day_us, day_us + DAY, MINUTE) if _offset(kept, us) != _offset(kept, us + MINUTE)
+            )
+            ahead = _offset(kept, at_us + MINUTE) > _offset(kept, at_us)
+            (forwards if ahead else back).add(f"{kept.wall_clock(at_us):%H:%M}")
+    assert len(forwards) >= 2, forwards
+    assert len(back) >= 2, back
+
+
+def _offset(kept: Schedule, at_us: int) -> timedelta:
+    offset = kept.wall_clock(at_us).utcoffset()
+    assert offset is not None
+    return offset
 
 
 def _said_on_paper(kept: Schedule, at_us: int) -> bool:
@@ -195,13 +235,15 @@ def _said_on_paper(kept: Schedule, at_us: int) -> bool:
     return False
 
 
-@given(kept=_schedules(), at_us=MOMENTS)
-def test_the_level_is_what_the_wall_clock_says_at_any_moment_of_any_zone(kept: Schedule, at_us: int) -> None:
+@given(case=_cases())
+def test_the_level_is_what_the_wall_clock_says_at_any_moment_of_any_zone(case: tuple[Schedule, int]) -> None:
+    kept, at_us = case
     assert kept.is_inside(at_us) is _said_on_paper(kept, at_us)
 
 
-@given(kept=_schedules(), at_us=MOMENTS)
-def test_the_next_change_is_a_change_and_nothing_changes_before_it(kept: Schedule, at_us: int) -> None:
+@given(case=_cases())
+def test_the_next_change_is_a_change_and_nothing_changes_before_it(case: tuple[Schedule, int]) -> None:
+    kept, at_us = case
     change_us = kept.next_change(at_us)
     level = kept.is_inside(at_us)
     until_us = at_us + 10 * DAY if change_us is None else change_us
