@@ -213,7 +213,7 @@ def _remarks(clip: Clip, gap_us: int) -> Iterator[str]:
         yield "found after the alarm link was down"
     if clip.note is not None:
         yield f'"{clip.note}"'
-    if clip.start_us is not None and clip.pre_shortfall_us:
+    if clip.start_us is not None and clip.pre_shortfall_us >= US // 2:
         yield f"begins {duration_text(clip.pre_shortfall_us / US)} late"
     if gap_us:
         yield f"gaps {duration_text(gap_us / US)}"
