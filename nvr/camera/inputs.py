@@ -146,9 +146,11 @@ class Inputs:
             if told.number < self._number or self.state is None:
                 return []  # a link that lags: newer is known
             return self._take(replace(report, motion=self.state.motion), utc_us, None)
-        if is_first and self._is_sure and not self._is_motion_unsure and self._says_nothing_new(report):
+        if is_first and self._says_nothing_new(report):
+            # The present state, said to whoever connects.
             self._motion_mono_us = mono_us if report.motion else self._motion_mono_us
-            return []  # the present state, said to whoever connects
+            self._is_motion_unsure = False
+            return self._take(report, utc_us, None)
         self._number += 1
         self._positions[link] = self._number
         self._reports.append(_Report(self._number, report, mono_us))

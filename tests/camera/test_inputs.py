@@ -182,6 +182,15 @@ def test_the_same_state_after_an_outage_is_no_change() -> None:
     assert world.opened(2).told(2, "mb-") == "-"
 
 
+def test_motion_that_is_still_said_after_an_outage_is_no_news_and_the_next_report_of_it_is() -> None:
+    world = World(hold_s=None).opened(1)
+    assert world.told(1, "bb+", at=1) == "v1"
+    world.lost(1, at=10)
+    world.opened(2, at=20)
+    assert world.told(2, "bb+", at=20) == "-"
+    assert world.told(2, "bb+", at=60) == "(v1)"
+
+
 def test_the_state_known_before_a_restart_counts() -> None:
     world = World(known="bb-", known_at=-3600)
     (found,) = world.opened(1).happened(1, "mb-", at=1)
