@@ -8,7 +8,7 @@ where a disk or the way to it fails, it says so, waits a little, and begins agai
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from nvr.clock import Clock, HostTime
@@ -61,19 +61,21 @@ class OpenSegment:
 class _Run:
     """The stretch of stream that goes on under one mapping of time."""
 
-    __slots__ = ("number", "segments")
+    __slots__ = ("row", "segments")
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, row: Run) -> None:
+        self.row = row
+        """As it is in the index, or should be: where its disk was full, a segment's row brings it along."""
         self.segments = 0
 
 
 class _Open:
     """A segment that is not in the index yet, as the loop knows it."""
 
-    __slots__ = ("end_us", "entering", "frames", "identity", "looks", "row", "shelf", "writer")
+    __slots__ = ("end_us", "entering", "frames", "identity", "looks", "row", "run", "shelf", "writer")
 
-    def __init__(self, shelf: Shelf, identity: Identity, writer: SegmentWriter) -> None:
+    def __init__(self, run: _Run, shelf: Shelf, identity: Identity, writer: SegmentWriter) -> None:
+        self.run = run
         self.shelf = shelf
         self.identity = identity
         self.writer = writer
@@ -286,7 +288,7 @@ class Recorder:
         """Puts a sealed segment's row into the index; one that is not taken is put again later."""
         if ended.row is None:
             return
-        future = self._index.add_segment(ended.row, ended.looks)
+        future = self._index.add_segment(ended.row, ended.looks, run=ended.run.row)
         ended.entering = True
         future.add_done_callback(lambda done: self._hop(self._entered, ended, done.exception()))
 
@@ -325,7 +327,7 @@ class Recorder:
         identity = Identity(
             camera_id=self.camera.id,
             camera=self.camera.slug,
-            run=run.number,
+            run=run.row.number,
             seq=run.segments,
             start_us=frame.utc_us,
             first_tick=frame.ticks,
@@ -335,7 +337,7 @@ class Recorder:
         )
         run.segments += 1
         writer = self._make_writer(shelf, identity, frame)
-        self._open = self._uncommitted[writer] = _Open(shelf, identity, writer)
+        self._open = self._uncommitted[writer] = _Open(run, shelf, identity, writer)
         self._all_entered.clear()
         self._batch_due_us = frame.utc_us + _HAND_OVER_US
         self._longest_us = max(_LONGEST_US, 3 * self._interval_us)
@@ -363,23 +365,22 @@ class Recorder:
             self.on_run(reason)
         if reason in _CLOCK_SOURCES:
             self._clock_source = _CLOCK_SOURCES[reason]
-        self._run = _Run(self._index.next_run(frame.utc_us))
         waits = self.host_time.synchronised is False and self.host_time.boot is not None
-        self._index.begin_run(
-            Run(
-                number=self._run.number,
-                camera_id=self.camera.id,
-                folder=self.camera.slug,
-                started_us=frame.utc_us,
-                begin_reason=reason,
-                epoch=self.ledger.epoch,
-                clock_source=self._clock_source,
-                utc_anchor_us=frame.utc_us,
-                host_synchronised=self.host_time.synchronised is not False,
-                boot=self.host_time.boot if waits else None,
-                utc_less_mono_us=int(self._clock.utc_us() - self._clock.mono_us()) if waits else None,
-            )
+        row = Run(
+            number=self._index.next_run(frame.utc_us),
+            camera_id=self.camera.id,
+            folder=self.camera.slug,
+            started_us=frame.utc_us,
+            begin_reason=reason,
+            epoch=self.ledger.epoch,
+            clock_source=self._clock_source,
+            utc_anchor_us=frame.utc_us,
+            host_synchronised=self.host_time.synchronised is not False,
+            boot=self.host_time.boot if waits else None,
+            utc_less_mono_us=int(self._clock.utc_us() - self._clock.mono_us()) if waits else None,
         )
+        self._run = _Run(row)
+        self._index.begin_run(row)
 
     def _end_run(self, reason: str) -> int:
         """Ends the open segment and the run; the moment up to which frames were kept, or now where none was open.
@@ -394,7 +395,8 @@ class Recorder:
             ended_us = last.utc_us + self._interval_us
             self._end_segment(Ending(last.ticks + _ticks(self._interval_us, last), ended_us, reason))
         if run is not None:
-            self._index.end_run(run.number, ended_us, reason)
+            run.row = replace(run.row, ended_us=ended_us, end_reason=reason)
+            self._index.end_run(run.row.number, ended_us, reason)
         self._keeping_ended(ended_us)
         return ended_us
 

@@ -164,13 +164,16 @@ class Index:
 
     # ---- segments
 
-    def add_segment(self, row: SegmentRow, looks: Sequence[Look] = ()) -> "Future[int]":
+    def add_segment(self, row: SegmentRow, looks: Sequence[Look] = (), *, run: Run | None = None) -> "Future[int]":
         """Promises a file that is sealed and synced (or says it is damaged), and notes where the camera looked in it.
 
-        Clips whose window it touches have a part of it from now on. Answers the segment's id.
+        Clips whose window it touches have a part of it from now on. `run` is put where the index does not have it, as
+        where its disk was full when the run began. Answers the segment's id.
         """
 
-        def run(connection: Connection) -> int:
+        def put(connection: Connection) -> int:
+            if run is not None:
+                connection.execute(_add_run, _run_values(run))
             number = int(connection.execute(_add_segment, _segment_values(row)).lastrowid)
             longest = {"id_is": row.camera_id, "longest_segment_us": row.end_us - row.start_us}
             connection.execute(_longer_segment, longest)
@@ -179,7 +182,7 @@ class Index:
             clips.hold_segment(connection, number)
             return number
 
-        return self.do(run)
+        return self.do(put)
 
     def mark_segment(self, segment_id: int, state: SegmentState) -> "Future[None]":
         """Notes how a segment's file stands to its row."""
@@ -639,6 +642,7 @@ _add_volume = _new_volume.on_conflict_do_update(
 _volume_id = select(_volume.c.id).where(_volume.c.uuid == bindparam("uuid_is"))
 
 _new_run = insert_or(_run).values({column.name: bindparam(column.name) for column in _run.columns})
+_add_run = _new_run.on_conflict_do_nothing()
 _put_run = _new_run.on_conflict_do_update(
     index_elements=[_run.c.id], set_={column.name: column for column in _new_run.excluded if column.name != "id"}
 )

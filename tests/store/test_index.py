@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,14 @@ def test_a_full_disk_is_told_and_the_same_command_goes_through_once_there_is_roo
     house.index.do(lambda connection: pages(connection, 10_000)).result()
     again = [house.index.add_segment(row(house, 7, seq)) for seq in range(400)]
     assert len([future.result(10) for future in again]) == 400
+
+
+def test_a_segment_brings_its_run_along_where_the_index_has_lost_it_and_else_leaves_it_as_it_is(house: House) -> None:
+    lost = Run(7, house.camera_id, "gate", NOW, "connected", 0, "stream", NOW, ended_us=NOW + US, end_reason="stalled")
+    house.index.add_segment(row(house, 7, 0), run=lost).result(10)
+    house.index.add_segment(row(house, 7, 1), run=replace(lost, ended_us=None, end_reason=None)).result(10)
+    assert [(run.number, run.end_reason) for run in house.reader.runs_between("gate", 0, 1 << 60)] == [(7, "stalled")]
+    assert len(house.segments()) == 2
 
 
 def test_a_damaged_index_says_so_and_takes_nothing_more(house: House) -> None:
