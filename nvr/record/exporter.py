@@ -54,6 +54,11 @@ class Exporter:
         self._clock = clock
         self._exports = exports
         self._unsealed: Mapping[str, Unsealed] = {}
+        self._looks = 0
+        self._found: dict[int, int] = {}
+        """After how many looks each clip of this life was found: only the next one knows all that is unsealed of it."""
+        self._earlier_clip = index.last_clip
+        """Clips up to this one are of earlier lives, of which nothing is unsealed."""
         self._seen = -1
         """How many clips had been closed when it was last looked."""
         self._waiting = True
@@ -72,6 +77,7 @@ class Exporter:
         A clip is cut when nothing unsealed begins before its end; a camera without anything unsealed is left out.
         """
         self._unsealed = unsealed
+        self._looks += 1
         if not self._exports:
             return
         if self._waiting or self._index.clips_closed != self._seen:
@@ -109,6 +115,7 @@ class Exporter:
             while not self._stopping.is_set():
                 self._wake.wait()
                 self._wake.clear()
+                self._worked_since = time.monotonic()  # waiting is no work to rest from
                 self._set_locks()
                 if self._exports:
                     self._export_due()
@@ -136,6 +143,8 @@ class Exporter:
 
     def _is_due(self, clip: Clip) -> bool:
         """Everything of it is in the index, and it is not too early to try again."""
+        if clip.id > self._earlier_clip and self._found.setdefault(clip.id, self._looks) == self._looks:
+            return False
         unsealed = self._unsealed.get(clip.camera)
         if unsealed is not None and unsealed < (clip.epoch, clip.end_us or 0):
             return False
@@ -159,6 +168,7 @@ class Exporter:
             log.exception("a clip could not be made into a file, which is a bug", extra=log_keys(clip))
             self._note_trouble(clip, repr(failure))
             return False
+        self._found.pop(clip.id, None)
         self._retries.pop(clip.id, None)
         self.failing = len(self._retries)
         log.info("clip exported", extra={**log_keys(clip), "path": export.path, "gap_seconds": export.gap_us / US})
@@ -241,14 +251,16 @@ class Exporter:
 
     def _rest(self) -> None:
         """Between two pieces of work: rests as long as it worked, longer where recorders wait for a disk."""
-        worked_s = time.monotonic() - self._worked_since
-        until = time.monotonic() + _LONGEST_YIELD_S
-        self._stopping.wait(min(worked_s, _LONGEST_YIELD_S))
-        while not self._stopping.is_set() and self._some_disk_lags() and time.monotonic() < until:
-            self._stopping.wait(_LOOK_S)
+        now_s = time.monotonic()
+        rested_s, yielded_s = now_s + min(now_s - self._worked_since, _LONGEST_YIELD_S), now_s + _LONGEST_YIELD_S
+        while not self._stopping.is_set():
+            self._set_locks()  # somebody waits for the answer
+            now_s = time.monotonic()
+            if now_s >= rested_s and (now_s >= yielded_s or not self._some_disk_lags()):
+                break
+            self._stopping.wait(min(_LOOK_S, max(0.0, rested_s - now_s)) or _LOOK_S)
         if self._stopping.is_set():
             raise _Stopped
-        self._set_locks()
         self._worked_since = time.monotonic()
 
     def _some_disk_lags(self) -> bool:

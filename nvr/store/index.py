@@ -242,6 +242,12 @@ class Index:
             self._last_clip += 1
             return self._last_clip
 
+    @property
+    def last_clip(self) -> int:
+        """The highest number that any clip had so far."""
+        with self._door:
+            return self._last_clip
+
     def add_alarm(self, row: AlarmRow, steps: Sequence[ClipStep] = ()) -> "Future[int]":
         """Puts an alarm, and what it makes of its camera's clips, in one transaction. Answers the alarm's id.
 
