@@ -51,6 +51,8 @@ class Story:
     """Cameras of both modes, what was raised at them, and what they sent."""
 
     house: House
+    ready_us: int = 0
+    """Since when every camera is recorded or waits, and alarms reach nvr."""
     raised: dict[str, list[Raised]] = field(default_factory=dict)
     sent: dict[str, list[SentVop]] = field(default_factory=dict)
 
@@ -82,7 +84,7 @@ def raised(world: World, folder: Path, *, cameras: int, alarms: int, cut_every_s
     with world.cameras(options) as simulator:
         living = dict(zip(names, simulator.cameras, strict=True))
         house = _house(folder, {name: simulator.ports(camera)[:2] for name, camera in living.items()}, names)
-        story = Story(house, {name: [] for name in names})
+        story = Story(house, raised={name: [] for name in names})
         with house.start() as daemon:
             ready = {"continuous": "recording", "alarm": "buffering"}
             daemon.wait_for(
@@ -96,6 +98,7 @@ def raised(world: World, folder: Path, *, cameras: int, alarms: int, cut_every_s
                 ),
                 30,
             )
+            story.ready_us = time.time_ns() // 1000
             time.sleep(PRE_S + 1)
             _play(world, living, story, dice, alarms, cut_every_s)
             time.sleep(POST_S + 1)
@@ -154,7 +157,7 @@ def _make(camera: Camera, number: int) -> int:
 
 
 def _wait_for_files(story: Story) -> None:
-    deadline_s = time.monotonic() + 20 + 0.2 * sum(map(len, story.raised.values()))
+    deadline_s = time.monotonic() + 60 + 0.2 * sum(map(len, story.raised.values()))
     while not all(clip.path for camera in story.cameras for clip in story.clips(camera)):
         assert time.monotonic() < deadline_s, "clips without a file"
         time.sleep(0.2)
@@ -181,7 +184,8 @@ def check_alarms(story: Story, camera: str) -> None:
             assert (clip.state, clip.close_reason) == (ClipState.CLOSED, "done"), clip
             assert clip.end_us is not None
             late_us = clip.end_us - (last_us + POST_S * US)
-            assert 0 <= late_us <= US / _ENCODE.frame_rate + _NEAR_US, f"{camera}: ends {late_us} us late: {clip}"
+            # A camera whose machine is busy leaves pictures out: with which one it ends, `check_footage` says.
+            assert 0 <= late_us <= _TOLD_US, f"{camera}: ends {late_us} us late: {clip}"
     assert [clip.rule for clip in clips if clip.rule not in RULES] == []
 
 
@@ -303,11 +307,11 @@ def check_waits(story: Story, camera: str) -> None:
     assert reasons["waiting-for-alarm"]
     assert not reasons["unknown"]
     clips = story.clips(camera)
-    group_us = US * _ENCODE.i_interval / _ENCODE.frame_rate
     for segment in story.house.reader().segments_between(camera, 0, 1 << 60):
         row = segment.row
         wanted = any(
-            clip.start_us and clip.end_us and clip.start_us < row.end_us and row.start_us < clip.end_us + group_us
+            clip.start_us and clip.end_us and clip.start_us - US < row.end_us and row.start_us < clip.end_us
             for clip in clips
         )
-        assert wanted, f"kept for no alarm: {segment.path}"
+        # Before it listened it may have recorded everything, if that took long.
+        assert wanted or row.start_us < story.ready_us, f"kept for no alarm: {segment.path}"
