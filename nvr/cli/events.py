@@ -26,8 +26,8 @@ def events(
     """What happened to cameras and to this machine.
 
     A camera that answers with another model or name than last time, that was turned away from where it is expected to
-    look, whose fan failed; clocks that were set; alarms that could not be heard for a while; what rules did at the camera.
-    Gaps are in nvr footage coverage.
+    look, whose fan failed; clocks that were set; alarms that could not be heard for a while; what rules did at the
+    camera. Gaps are in nvr footage coverage.
     """
     settings = config.load(config.find(config_file))
     start_us, end_us = asked(begin, end, until_us=LAST_US)
