@@ -326,7 +326,9 @@ class FileCutter:
         if len(buffer) < self._at + 2:
             return None
         if buffer[self._at] != 0xFF or buffer[self._at + 1] in (0x00, _SOI):
-            raise ProtocolError(f"no marker where a JPEG segment should begin: {excerpt(buffer[self._at : self._at + 8])}")
+            raise ProtocolError(
+                f"no marker where a JPEG segment should begin: {excerpt(buffer[self._at : self._at + 8])}"
+            )
         return buffer[self._at + 1]
 
 

@@ -6,7 +6,7 @@ from nvr.jvc.errors import ProtocolError
 from nvr.jvc.jpeg import MAX_JPEG, ONE, RATES, Area, Color, JpegParser, Picture, PictureFacts, facts, request
 from nvr.jvc.stream import StreamHead
 from nvr.jvc.types import Position
-from tests.jvc.cuts import guide, in_two, pieces
+from tests.jvc.cuts import feed_all, guide, in_two, pieces
 
 HEAD = guide("answer-jpeg-form-a.txt")
 RAW_HEAD = (
@@ -101,10 +101,8 @@ def pictures(*data: bytes) -> list[Picture]:
 
 
 def trouble(*data: bytes) -> str:
-    parser = JpegParser()
     with pytest.raises(ProtocolError) as refused:
-        for piece in [*data, b""]:
-            parser.feed(piece)
+        feed_all(JpegParser().feed, [*data, b""])
     return str(refused.value)
 
 
