@@ -49,7 +49,7 @@ WRITE_ERRORS: Final = ("full", "io", "read-only", "stuck", "other")
 RECOVERED_RESULTS: Final = ("adopted", "cut", "empty", "failed")
 """What became of a segment found without its row: whole, cut after its last whole fragment, nothing in it, not done."""
 
-JOBS: Final = ("backup", "check", "retention")
+JOBS: Final = ("backup", "check", "retention", "timelapse")
 """What is done regularly beside recording."""
 
 _NOT_KNOWN = math.nan  # in Prometheus a comparison with NaN is never true: no alert on what nobody knows

@@ -15,6 +15,7 @@ from nvr.cli.errors import NotWellError, WrongUseError
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json, print_json_list, print_table, size_text
 from nvr.cli.times import duration_text, iso_utc, local_text
 from nvr.clock import HostClock
+from nvr.store.clip_snapshots import snapshot_of
 from nvr.store.ledger import unrecorded_us
 from nvr.store.reader import Reader, open_reader
 from nvr.store.rows import Clip, ClipState, Recorded
@@ -67,7 +68,9 @@ def show(clip_id: ClipArgument, config_file: ConfigOption = None, as_json: JsonO
     reader = open_reader(settings.data_dir)
     clip = _known(reader, clip_id)
     if as_json:
-        print_json(_facts(clip, reader, settings))
+        path = _path_of(clip, settings)
+        picture = None if path is None or not snapshot_of(path).exists() else str(snapshot_of(path))
+        print_json({**_facts(clip, reader, settings), "snapshot": picture})
         return
     for line in _sentences(clip, reader, settings):
         typer.echo(line)
@@ -229,6 +232,9 @@ def _sentences(clip: Clip, reader: Reader, settings: config.Config) -> Iterator[
     size = "" if clip.size_bytes is None else f", {size_text(clip.size_bytes)}"
     more = f", in {clip.files} files because the picture changed" if clip.files > 1 else ""
     yield f"file     {_path_of(clip, settings) or _why_no_file(clip)}{size}{more}"
+    path = _path_of(clip, settings)
+    if path is not None and snapshot_of(path).exists():
+        yield f"picture  {snapshot_of(path)}"
     yield f"kept     {'locked: it is never deleted' if clip.locked else 'until it is old enough to be deleted'}"
 
 

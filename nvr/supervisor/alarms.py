@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, assert_never
 
 from nvr.camera.alarms import AlarmLink
 from nvr.camera.control import Control, DayNight
 from nvr.camera.errors import LinkError
 from nvr.camera.inputs import Happened, How
+from nvr.camera.snapshot import Snapshot
 from nvr.clock import Clock
 from nvr.jvc.alarm import Change, Pin
 from nvr.jvc.errors import ApiRefused, ProtocolError
@@ -28,6 +30,16 @@ _CHECK_MOTION_S: Final = 600.0
 _ACTION_S: Final = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """How a rule's JPEG comes about."""
+
+    take: Callable[[], Awaitable[Snapshot]]
+    """One picture of the camera; raises LinkError."""
+    keep: Callable[[int, bytes], None]
+    """Takes a clip's id and its JPEG."""
+
+
 class AlarmWatch:
     """Runs one camera's alarm link and rules until `stop`.
 
@@ -43,6 +55,8 @@ class AlarmWatch:
         index: Index,
         counts: CameraCounts,
         clock: Clock,
+        *,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self.link = link
         self._keeper = keeper
@@ -51,6 +65,7 @@ class AlarmWatch:
         self._index = index
         self._counts = counts
         self._clock = clock
+        self._snapshots = snapshots
         self._camera = keeper.recorder.camera
         self._group: asyncio.TaskGroup | None = None
         self._due: asyncio.TimerHandle | None = None
@@ -144,10 +159,13 @@ class AlarmWatch:
         )
         for action in alarm.rule.do:
             self._do(action, alarm.rule.name)
+        clip = self._keeper.open_clip(alarm.rule.name)
+        if alarm.rule.snapshot and clip:
+            self._begin_snapshot(clip, alarm.rule.name)
         self._counts.clips[alarm.rule.name] = self._counts.clips.get(alarm.rule.name, 0) + any(
             isinstance(step, OpenClip) for step in steps
         )
-        return self._keeper.open_clip(alarm.rule.name)
+        return clip
 
     def _wait_for_the_book(self) -> None:
         """Debounce and the end of a motion report do not wait for the next second."""
@@ -180,6 +198,21 @@ class AlarmWatch:
             log.warning("not done at the camera: %s", trouble or "it took too long", extra=extra)
         else:
             log.info("done at the camera", extra=extra)
+
+    def _begin_snapshot(self, clip: int, rule: str) -> None:
+        if self._group is not None and self._snapshots is not None:
+            take = self._take_snapshot(self._snapshots, clip, rule)
+            self._group.create_task(take, name=f"snapshot {self._camera.slug}")
+
+    async def _take_snapshot(self, snapshots: Snapshots, clip: int, rule: str) -> None:
+        extra = {"camera": self._camera.slug, "action": "snapshot", "rule": rule, "clip": clip}
+        try:
+            taken = await snapshots.take()
+        except LinkError as trouble:
+            log.warning("no snapshot of an alarm: %s", trouble, extra=extra)
+        else:
+            snapshots.keep(clip, taken.data)
+            log.info("snapshot taken", extra={**extra, "bytes": len(taken.data)})
 
     async def _watch_motion(self, control: Control) -> None:
         """A rule that needs motion is deaf where the camera does not look for it."""

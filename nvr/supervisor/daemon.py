@@ -20,6 +20,7 @@ from nvr import __version__, config
 from nvr import log as logs
 from nvr.clock import Clock, HostClock
 from nvr.metrics import Metrics
+from nvr.record.timelapse import Timelapse
 from nvr.store.errors import DiskFull, IndexDamaged, SchemaTooNew, StoreBusy
 from nvr.store.recovery import STOPPED
 from nvr.supervisor import wiring
@@ -43,6 +44,8 @@ SOCKET_NAME: Final = "nvr.sock"
 _SEAL_S: Final = 3.0  # for the disks to seal every camera's segment; with the next one below five seconds in all
 _CLOSE_S: Final = 1.0
 _JOBS_S: Final = 1.0  # a job looks at least this often whether it should end; it has the time of sealing besides
+_TIMELAPSE_S: Final = 3600.0
+_FIRST_TIMELAPSE_S: Final = 60.0  # what nights that nvr was off did not make
 _COLLECT_S: Final = 0.25  # what a crash of this process may lose in sockets; half a second of video fits in one
 _COLLECTS_PER_LOOK: Final = 4
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
@@ -185,6 +188,11 @@ class Daemon:
 
     def _arrange_jobs(self) -> None:
         """What is done regularly beside recording: a line `self._jobs.every(...)` or `self._jobs.nightly(...)` each."""
+        plans = self._settings.timelapse_plans()
+        if plans:
+            films = Timelapse(plans, self._store.reader, self._store.shelves, self._clock)
+            # A day's is made once that day is settled, in the second hour of the next.
+            self._jobs.every("timelapse", _TIMELAPSE_S, films.run, first_s=_FIRST_TIMELAPSE_S)
 
     def _say_ready(self) -> None:
         log.info(

@@ -89,6 +89,9 @@ class Answers:
             "alarm_link": now.alarm_link,
             **in_degrees(now.position),
             "model": now.model,
+            "transport": now.transport.value,
+            "multicast_trouble": now.fell_back,
+            "slow_network": None if now.slow is None else {"fps": round(now.slow[0], 2), "announced_fps": now.slow[1]},
             **_facts(unit.recorder.facts),
             **_view(unit.view),
         }

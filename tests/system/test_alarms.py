@@ -1,5 +1,6 @@
 """Alarms through the whole daemon: a report becomes a clip with the pictures from before it, as one file."""
 
+import json
 import random
 import time
 from fractions import Fraction
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from nvr.jvc import jpeg
 from nvr.media import boxes, label
 from nvr.simulator.options import CameraOptions, EncodeSettings
+from nvr.store.clip_snapshots import snapshot_of
 from nvr.store.rows import Clip, ClipState
 from tests.system.footage import US
 from tests.system.house import House
@@ -28,6 +31,22 @@ def _wait_for_files(house: House, cameras: list[str]) -> None:
     deadline = time.monotonic() + 20
     while not all(clip.path for camera in cameras for clip in _clips(house, camera)):
         assert time.monotonic() < deadline, "clips without a file"
+        time.sleep(0.1)
+
+
+def _snapshots(house: House, camera: str) -> list[Path]:
+    """Beside the clips of rules, in their order."""
+    return [
+        snapshot_of(house.volume_path("main") / (clip.path or ""))
+        for clip in _clips(house, camera)
+        if clip.rule == "door"
+    ]
+
+
+def _wait_for_snapshots(house: House, cameras: list[str]) -> None:
+    deadline = time.monotonic() + 20
+    while not all(path.exists() for camera in cameras for path in _snapshots(house, camera)):
+        assert time.monotonic() < deadline, "alarms without a snapshot"
         time.sleep(0.1)
 
 
@@ -50,7 +69,9 @@ def story(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[House
         text = house.config.read_text().replace(
             "[recording]", f"[recording]\npre_seconds = {_PRE_S}\npost_seconds = {_POST_S}"
         )
-        house.config.write_text(text + '[[rule]]\nname = "door"\nwhen = ["m1"]\nwhile_active = false\n')
+        house.config.write_text(
+            text + '[[rule]]\nname = "door"\nwhen = ["m1"]\nwhile_active = false\nsnapshot = true\n'
+        )
         with house.start() as daemon:
             daemon.wait_for("one recorded and one waiting", _is_ready, 20)
             time.sleep(_PRE_S + 1)
@@ -64,6 +85,7 @@ def story(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[House
             assert house.command("trigger", "--camera", "waiting", "--note", "by hand")[0] == 0
             time.sleep(_POST_S + 1)
             _wait_for_files(house, ["always", "waiting"])
+            _wait_for_snapshots(house, ["always", "waiting"])
             code, _ = daemon.terminate()
             assert code == 0
         sent = {name: list(camera.sent) for name, camera in zip(("always", "waiting"), simulator.cameras, strict=True)}
@@ -123,6 +145,25 @@ def test_a_waiting_camera_keeps_only_what_alarms_want_and_says_so(story: tuple[H
     recorded_us = sum(segment.row.end_us - segment.row.start_us for segment in segments)
     wanted_us = sum(clip.end_us - clip.start_us for clip in clips if clip.end_us and clip.start_us)
     assert wanted_us <= recorded_us <= wanted_us + len(clips) * 2 * US
+
+
+@pytest.mark.parametrize("camera", ["always", "waiting"])
+def test_an_alarm_of_a_rule_with_snapshot_leaves_a_jpeg_of_its_moment_beside_the_clip(
+    story: tuple[House, dict], camera: str
+) -> None:
+    house, _ = story
+    pictures = _snapshots(house, camera)
+    assert len(pictures) == _ALARMS
+    for clip, path in zip(_clips(house, camera), pictures, strict=False):
+        said = jpeg.facts(path.read_bytes())
+        assert said.camera_id == camera.encode()
+        assert said.clock_us is not None
+        assert -US < said.clock_us - clip.alarm_at_us < 5 * US
+        code, told = house.command("clips", "show", str(clip.id), "--json")
+        assert (code, json.loads(told)["snapshot"]) == (0, str(path))
+    assert list((house.data_dir / "snapshots").iterdir()) == [], "none waits any more"
+    by_hand = [clip for clip in _clips(house, camera) if clip.rule == "manual"]
+    assert not any(snapshot_of(house.volume_path("main") / (clip.path or "")).exists() for clip in by_hand)
 
 
 def test_files_of_clips_play(story: tuple[House, dict], tmp_path: Path) -> None:
