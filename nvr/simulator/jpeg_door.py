@@ -98,7 +98,9 @@ class JpegDoor:
         camera = self._camera
         async with self._making:  # one encoder in the camera
             size = camera.jpeg_size
-            maker = self._makers.setdefault(size, JpegMaker(size, camera.options.seed))
+            maker = self._makers.get(size)
+            if maker is None:
+                maker = self._makers[size] = JpegMaker(size, camera.options.seed)
             self._counter += 1
             now_s = time.monotonic()
             facts = Facts(
