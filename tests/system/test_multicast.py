@@ -20,8 +20,8 @@ from tests.system.footage import pictures_of, segments_of
 from tests.system.house import House
 from tests.system.world import World
 
-_ENCODE = EncodeSettings(frame_size="qvga", frame_rate=Fraction(30), i_interval=6, bitrate_bps=1_500_000)
-_HIT = 12  # pictures that lose a packet before the story ends
+_ENCODE = EncodeSettings(frame_size="qvga", frame_rate=Fraction(15), i_interval=6, bitrate_bps=1_000_000)
+_HIT = 8  # pictures that lose a packet before the story ends
 
 
 @dataclass
