@@ -34,6 +34,7 @@ from nvr.jvc.alarm import Change
 from nvr.record.expected_view import Expected
 from nvr.record.gate import Mode, RecordPlan
 from nvr.record.ring import LONGEST_US, check_pre
+from nvr.record.timelapse_plan import TimelapsePlan
 from nvr.rules import book
 from nvr.rules.schedule import During, Schedule, parse_exception, parse_timezone, parse_window
 from nvr.rules.words import Action, Trigger, parse_action, parse_trigger
@@ -47,6 +48,7 @@ RESERVED_CAMERA_NAMES = frozenset(
         "all",  # reads as "every camera" at a shell and in an address
         "backups",  # copies of the index lie beside the cameras' folders on a volume
         "clips",  # the folder of a camera's clips: one level mixed up would hide a camera
+        "timelapse",  # likewise
     }
 )
 
@@ -224,6 +226,15 @@ def _is_pair(value: object) -> bool:
     )
 
 
+def _group(value: str) -> str:
+    try:
+        if ipaddress.IPv4Address(value).is_multicast:
+            return value
+    except ValueError:
+        pass
+    raise ValueError(f"must be a multicast address from 224.0.0.0 to 239.255.255.255, not {_shown(value)}")
+
+
 def _shown(value: str) -> str:
     return repr(value if len(value) <= 60 else value[:57] + "...")
 
@@ -232,6 +243,7 @@ SizeBytes = Annotated[int, BeforeValidator(_size_bytes)]
 Slug = Annotated[str, AfterValidator(_slug)]
 Host = Annotated[str, AfterValidator(_host)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+MulticastGroup = Annotated[str, AfterValidator(_group)]
 ConfigPath = Annotated[Path, BeforeValidator(_path)]
 Listen = Annotated[str, AfterValidator(_listen)]
 PreSeconds = Annotated[float, Field(ge=0), AfterValidator(_pre_seconds)]
@@ -348,6 +360,13 @@ class Expect(_Table):
         )
 
 
+class TimelapseTable(_Table):
+    """[camera.<name>.timelapse]: a film of each day."""
+
+    every_seconds: float = Field(ge=1, le=86_400)
+    keep_days: int = Field(default=365, ge=1, le=36_500)
+
+
 class Camera(_Table):
     """One [camera.<name>]."""
 
@@ -357,6 +376,15 @@ class Camera(_Table):
     user: str | None = Field(default=None, min_length=1, max_length=64)
     password: SecretStr | None = None
     password_file: ConfigPath | None = None
+    transport: Literal["http", "multicast"] = "http"
+    """How video comes; by multicast it goes on over HTTP where no packet comes."""
+    multicast_group: MulticastGroup | None = None
+    """None: the camera is asked, with its port."""
+    multicast_port: Port | None = None
+    multicast_start: bool = False
+    """The camera is told to send its multicast, where it does not."""
+    ptz_poll_seconds: float = Field(default=1, ge=0, le=3600)
+    """How often the camera is asked where it looks, with multicast; 0: never."""
     record: Record = "continuous"
     fail_open: bool = True
     """In alarm mode: record everything while alarms cannot reach nvr."""
@@ -365,6 +393,7 @@ class Camera(_Table):
     post_seconds: PostSeconds | None = None
     volume: Slug | None = None
     """The [[volume]] it records to; None: nvr spreads the cameras over all of them."""
+    timelapse: TimelapseTable | None = None
     field_of_view: FieldOfView | None = None
     """How many degrees wide the picture is, by zoom; None: by the model that the camera says it is."""
     expect: Expect | None = None
@@ -376,6 +405,17 @@ class Camera(_Table):
             raise ValueError("has both password and password_file; keep one of them")
         if self.user is None and (self.password is not None or self.password_file is not None):
             raise ValueError("has a password but no user; add user")
+        return self
+
+    @model_validator(mode="after")
+    def _is_found(self) -> Self:
+        if (self.multicast_group is None) != (self.multicast_port is None):
+            raise ValueError("has only one of multicast_group and multicast_port; add the other, or leave both out")
+        if self.transport == "multicast" and self.user is None:
+            if self.multicast_group is None:
+                raise ValueError("is to be received by multicast; add multicast_group and multicast_port, or its user")
+            if self.multicast_start:
+                raise ValueError("is to be told to send its multicast, which needs its user and password; add user")
         return self
 
 
@@ -412,6 +452,8 @@ class RuleTable(_Table):
     """None: as the camera's table or [recording] says; so with the next one."""
     post_seconds: PostSeconds | None = None
     while_active: bool = True
+    snapshot: bool = False
+    """A JPEG of the alarm's moment beside its clip."""
     do: Annotated[Words, _each(parse_action)] = ()
 
     @model_validator(mode="after")
@@ -471,6 +513,14 @@ class Config(_Table):
         expect = self.cameras[camera].expect
         return None if expect is None else expect.parsed
 
+    def timelapse_plans(self) -> list[TimelapsePlan]:
+        """The films that are wanted of cameras' days."""
+        return [
+            TimelapsePlan(name, _us(table.every_seconds), table.keep_days)
+            for name, camera in self.cameras.items()
+            if (table := camera.timelapse) is not None
+        ]
+
     def during(self, word: str) -> During:
         """The time that "nights" or "!nights" means. Raises ValueError with a sentence's end."""
         return During.parse(word, self._parsed_schedules)
@@ -492,6 +542,7 @@ class Config(_Table):
             pre_us=_us(kept.pre_seconds),
             post_us=_us(kept.post_seconds),
             while_active=table.while_active,
+            snapshot=table.snapshot,
             do=table.actions,
         )
 
@@ -686,6 +737,8 @@ def _known_keys(table: tuple[str | int, ...]) -> Iterator[str]:
     match table:
         case ("volume", *_):
             model = Volume
+        case ("camera", _, "timelapse"):
+            model = TimelapseTable
         case ("camera", _, "record"):
             model = RecordBySchedule
         case ("camera", _, "expect"):
@@ -789,6 +842,11 @@ def _wrong_rule(config: Config, number: int, rule: RuleTable) -> Iterator[_Place
             )
     yield from _never_moved(config, number, rule)
     yield from _wrong_schedule(config, ("rule", number, "schedule"), rule.schedule)
+    if rule.snapshot and not config.recording.export_clips:
+        yield _PlacedError(
+            ("rule", number, "snapshot"),
+            f"'{key}.snapshot' puts a JPEG beside the clip's file, but recording.export_clips is false",
+        )
     yield from _too_late(config, number, rule)
 
 

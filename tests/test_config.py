@@ -321,6 +321,31 @@ def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path
             '[camera.a]\nhost = "a"\nuser = "u"\npassword = "p"\npassword_file = "f"',
             "line 5: 'camera.a' has both password and password_file; keep one of them",
         ),
+        (
+            '[camera.a]\nhost = "a"\nmulticast_group = "192.168.0.9"\nmulticast_port = 5',
+            "line 7: 'camera.a.multicast_group' must be a multicast address from 224.0.0.0 to 239.255.255.255",
+        ),
+        (
+            '[camera.a]\nhost = "a"\nmulticast_group = "239.1.1.1"',
+            "line 5: 'camera.a' has only one of multicast_group and multicast_port; add the other, or leave both out",
+        ),
+        (
+            '[camera.a]\nhost = "a"\ntransport = "multicast"',
+            "line 5: 'camera.a' is to be received by multicast; add multicast_group and multicast_port, or its user",
+        ),
+        (
+            '[camera.a]\nhost = "a"\ntransport = "multicast"\nmulticast_group = "239.1.1.1"\nmulticast_port = 5\n'
+            "multicast_start = true",
+            "line 5: 'camera.a' is to be told to send its multicast, which needs its user and password; add user",
+        ),
+        (
+            '[camera.a]\nhost = "a"\n[camera.a.timelapse]\nevery_seconds = 0',
+            "line 8: 'camera.a.timelapse.every_seconds' must be at least 1, not 0",
+        ),
+        (
+            '[camera.a]\nhost = "a"\n[camera.a.timelapse]\nevery_seconds = 5\nkeep_day = 5',
+            "line 9: unknown key 'camera.a.timelapse.keep_day'; did you mean 'keep_days'?",
+        ),
         ('[camera.a]\nhost = "a"\npassword = "p"', "line 5: 'camera.a' has a password but no user; add user"),
         ('[camera.a]\nhost = "a"\nuser = "u"\npassword = 12345', "line 8: 'camera.a.password' must be text in quotes"),
         ('[metrics]\nlisten = "9685"', "line 6: 'metrics.listen' must be an address and a port such as"),
@@ -487,8 +512,12 @@ NIGHTS = '[schedule.nights]\ntimezone = "UTC"\nwindows = ["18:00-06:00"]\n'
             "line 11: two rules are named 'a'; names must differ",
         ),
         (
-            '[[rule]]\nname = "a"\nwhen = ["m1"]\nsnapshot = true',
-            "line 10: unknown key 'rule[1].snapshot'; known here: cameras, debounce_seconds, do, min_interval_seconds",
+            '[[rule]]\nname = "a"\nwhen = ["m1"]\nwhistle = true',
+            "line 10: unknown key 'rule[1].whistle'; known here: cameras, debounce_seconds, do, min_interval_seconds",
+        ),
+        (
+            '[recording]\nexport_clips = false\n[[rule]]\nname = "a"\nwhen = ["m1"]\nsnapshot = true',
+            "line 12: 'rule[1].snapshot' puts a JPEG beside the clip's file, but recording.export_clips is false",
         ),
         (
             '[[rule]]\nname = "a"\nwhen = []',

@@ -8,24 +8,23 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from nvr.camera.errors import CameraBusy, LinkError, LinkLost, LoginRefused, NotACamera
+from nvr.camera.answers import host_line, judge
+from nvr.camera.attempt import Attempt
+from nvr.camera.errors import CameraBusy, LinkError, LinkLost, NotACamera
 from nvr.camera.link import Address, Link
 from nvr.camera.pace import LowWater, Patience, Vigil
 from nvr.clock import Clock
 from nvr.jvc.errors import ProtocolError
-from nvr.jvc.stream import EsBytes, StreamHead, StreamParser, request
+from nvr.jvc.stream import EsBytes, StreamParser, request
 from nvr.media.errors import MediaError
 from nvr.media.frame import Frame
-from nvr.media.splitter import UnitSplitter
-from nvr.media.timeline import Timeline
-from nvr.units import US, PanTiltZoom
+from nvr.units import US
 
-_HTTP_PORT: Final = 80
 _USUAL: Final = Patience()
 
 
-class VideoFeed:
-    """One attempt; may be run once. Its attributes are there to be read at any time, in the loop."""
+class VideoFeed(Attempt):
+    """One attempt; may be run once."""
 
     def __init__(
         self,
@@ -41,26 +40,11 @@ class VideoFeed:
         `collected`: the caller calls `collect` four times a second for all its feeds at once, which costs many cameras
         fewer wake-ups than each one's own bytes.
         """
+        super().__init__(clock, on_frame)
         self.address = address
         self.watched = False
         """Somebody waits for each picture as it comes: nothing is held back. Set by `watch`."""
-        self.started_mono_us = 0
-        """When `run` was called; 0 before."""
-        self.connected_mono_us = 0
-        """When the connection stood; 0 before."""
-        self.last_bytes_mono_us = 0
-        self.bytes_received = 0
-        self.units = 0
-        """Frames given out."""
-        self.head: StreamHead | None = None
-        """The camera's answer, once it is whole."""
-        self.position: PanTiltZoom | None = None
-        """Where the camera looked at the last frame; None where it does not say."""
         self.parser = StreamParser()
-        self.splitter = UnitSplitter()
-        self.timeline = Timeline()
-        self._clock = clock
-        self._on_frame = on_frame
         self._patience = patience
         self._collected = collected
         self._link: Link | None = None
@@ -110,11 +94,6 @@ class VideoFeed:
         if watched and self._link is not None:
             self._link.set_low_water(1)
 
-    @property
-    def pictures(self) -> int:
-        """Whole pictures that came, those before the first key frame included, which no frame is made of."""
-        return self.units + self.splitter.skipped
-
     # What the link calls.
 
     def take(self, data: memoryview) -> None:
@@ -122,16 +101,13 @@ class VideoFeed:
         mono_us, utc_us = self._clock.mono_us(), self._clock.utc_us()
         self.bytes_received += len(data)
         self.last_bytes_mono_us = mono_us
-        split, stamp, give_out = self.splitter.feed, self.timeline.stamp, self._on_frame
         try:
             for event in self.parser.feed(data):
                 if isinstance(event, EsBytes):
-                    for unit in split(event.data, event.position, event.whole):
-                        self.units += 1
-                        give_out(stamp(unit, mono_us, utc_us))
-                    self.position = event.position
+                    self._pass_on(event, mono_us, utc_us)
                 else:
-                    self._judge(event)
+                    self.head = event
+                    judge(event, "video")
             if self.parser.trouble is not None:
                 raise self.parser.trouble
         except ProtocolError as broken:
@@ -154,9 +130,7 @@ class VideoFeed:
     # Steps of `run` and its timer.
 
     def _begin(self, link: Link) -> None:
-        host, port = self.address
-        name = f"[{host}]" if ":" in host else host
-        link.send(request(name if port == _HTTP_PORT else f"{name}:{port}", ptz=True))
+        link.send(request(host_line(self.address), ptz=True))
         now_us = self._clock.mono_us()
         self.connected_mono_us = now_us
         self._vigil = Vigil(self._patience, now_us)
@@ -188,21 +162,3 @@ class VideoFeed:
         )
         if trouble is not None:
             link.end(trouble)
-
-    def _judge(self, head: StreamHead) -> None:
-        """Goes on only with an answer that announces video; raises what any other answer means."""
-        self.head = head
-        answer = f"{head.status} {head.reason}".strip()
-        if head.status in (401, 403):
-            raise LoginRefused(f"the camera refused to send video: {answer}")
-        if head.status >= 500:
-            raise CameraBusy(f"the camera sends no video now: {answer}")
-        if head.status != 200:
-            raise NotACamera(f"asked for video, {_who(head)} answered {answer}: is this a camera of this family?")
-        # Any other type is taken: the guide prints image/jpeg where MPEG-4 follows (fact sheet 2.2).
-        if head.media_type.startswith("text/"):
-            raise NotACamera(f"asked for video, {_who(head)} sent {head.media_type}: is this a camera of this family?")
-
-
-def _who(head: StreamHead) -> str:
-    return repr(head.server[:64]) if head.server else "the other side"

@@ -16,6 +16,7 @@ from nvr.cli.printing import ConfigOption, JsonOption, note, print_json, print_j
 from nvr.cli.times import duration_text, iso_utc, local_text
 from nvr.clock import HostClock
 from nvr.rules.words import said_trigger
+from nvr.store.clip_snapshots import snapshot_of
 from nvr.store.ledger import unrecorded_us
 from nvr.store.reader import Reader, open_reader
 from nvr.store.rows import Clip, ClipState, Recorded
@@ -74,7 +75,9 @@ def show(clip_id: ClipArgument, config_file: ConfigOption = None, as_json: JsonO
     reader = open_reader(settings.data_dir)
     clip = _known(reader, clip_id)
     if as_json:
-        print_json(_facts(clip, reader, settings))
+        path = _path_of(clip, settings)
+        picture = None if path is None or not snapshot_of(path).exists() else str(snapshot_of(path))
+        print_json({**_facts(clip, reader, settings), "snapshot": picture})
         return
     for line in _sentences(clip, reader, settings):
         typer.echo(line)
@@ -247,6 +250,9 @@ def _sentences(clip: Clip, reader: Reader, settings: config.Config) -> Iterator[
     yield f"file     {_path_of(clip, settings) or _why_no_file(clip)}{size}{more}"
     if clip.path is None and clip.start_us is not None and clip.exported_at_us is None:
         yield f"         nvr clips export {clip.id} -o FILE writes what there is of it so far"
+    path = _path_of(clip, settings)
+    if path is not None and snapshot_of(path).exists():
+        yield f"picture  {snapshot_of(path)}"
     yield f"kept     {'locked: it is never deleted' if clip.locked else 'until it is old enough to be deleted'}"
 
 

@@ -112,6 +112,9 @@ def _still_camera(name: str, settings: config.Config, reader: Reader | None) -> 
         "bitrate_bps": None,
         "alarm_link": None,
         "alarm_trouble": None,
+        "transport": None,
+        "multicast_trouble": None,
+        "slow_network": None,
         "pan_degrees": None,
         "tilt_degrees": None,
         "zoom": None,
@@ -181,6 +184,13 @@ def _remarks(told: dict[str, Any]) -> Iterator[str]:
             yield f"the camera '{camera['camera']}': {camera['alarm_trouble']}"
         if camera.get("fan_failed"):
             yield f"the camera '{camera['camera']}' says its fan failed"
+        if camera.get("multicast_trouble"):
+            yield f"the video of '{camera['camera']}' comes over HTTP, not by multicast: {camera['multicast_trouble']}"
+        if slow := camera.get("slow_network"):
+            yield (
+                f"the camera '{camera['camera']}' announced {slow['announced_fps']:g} pictures a second, "
+                f"{slow['fps']:.1f} arrive: its network is slow; multicast does not suffer from delay (transport)"
+            )
         if abs(camera.get("clock_offset_seconds") or 0) >= _FAR_S:
             yield f"the clock of the camera '{camera['camera']}' is {camera['clock_offset_seconds']:+.1f} seconds off"
 

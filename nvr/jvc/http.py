@@ -141,6 +141,12 @@ class HeadParser:
         return Head(status, self._reason, tuple(self._fields))
 
 
+def check_host(host: str) -> None:
+    """Raises ValueError for a host that would break a request's Host line."""
+    if not host or not host.isascii() or not host.isprintable() or " " in host:
+        raise ValueError(f"{host!r} cannot stand in a Host line")
+
+
 def size(digits: str, most: int) -> int:
     """A size in bytes as a header says it. Raises ProtocolError where it is none, or more than `most`."""
     if not (digits.isascii() and digits.isdigit()):

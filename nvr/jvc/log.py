@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from nvr.jvc import date
 from nvr.jvc.alarm import Change
+from nvr.jvc.date import ZONE_STEP_US
 from nvr.units import US
 
 NAME: Final = "system.log"
-DATE_NAME: Final = "system.date"
+DATE_NAME: Final = date.NAME
 
 _MAX_ENTRIES: Final = 1_000  # 10 KB (guide 6.18) are some 200
 _TAIL: Final = re.compile(r"&\d{3}(?!\d)[ \w]*$", re.ASCII)
@@ -24,10 +26,8 @@ _ENTRY: Final = re.compile(r"([A-Z][a-z]{2}) +(\d{1,2}) +(\d\d):(\d\d):(\d\d)(?!
 _ALARM: Final = re.compile(r".*\balarm detect(?:ed)? *\( *([mb][12]) *\)", re.IGNORECASE)
 _MOTION: Final = re.compile(r".*\bmotion detect(?:ed)?(?: *\(\w*\))?", re.IGNORECASE)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_DATE: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)\d*", re.ASCII)
 
 _YEARS_BACK: Final = 8  # from one 29 February to the next there are at most so many
-_ZONE_STEP_US: Final = 900 * US  # zones differ by quarters of an hour (fact sheet 8)
 _WIDEST_ZONES_US: Final = 26 * 3600 * US
 _SAME_US: Final = 3 * US  # two clocks read in whole seconds, and a request's way
 _FUTURE_US: Final = 90 * US
@@ -89,13 +89,12 @@ def placed(log: CameraLog, camera_date: str, utc_us: int, heard: Sequence[Told] 
     `camera_date` is what system.date said at `utc_us`. `heard` are alarms that were listened to: where the log's zone
     is another than the date's, they show it. Left out is what has no time, or one that is yet to come.
     """
-    now = _date(camera_date)
-    if now is None:
-        return []
     told = [
-        Told(entry.change, utc_us - (now - when) // timedelta(microseconds=1))
+        Told(entry.change, at_us)
         for entry in log.entries
-        if entry.change is not None and entry.at is not None and (when := _latest(entry.at, now)) is not None
+        if entry.change is not None
+        and entry.at is not None
+        and (at_us := when_us(entry.at, camera_date, utc_us)) is not None
     ]
     shift_us = _zone_shift_us(told, heard)
     moved = (Told(change, at_us + shift_us) for change, at_us in told)
@@ -104,7 +103,14 @@ def placed(log: CameraLog, camera_date: str, utc_us: int, heard: Sequence[Told] 
 
 def is_date(text: str) -> bool:
     """Whether this is a system.date that times can be placed by."""
-    return _date(text) is not None
+    return date.read(text) is not None
+
+
+def when_us(at: Moment, camera_date: str, utc_us: int) -> int | None:
+    """A moment of the log by the host's clock, if log and date are of one zone; None where the calendar has none."""
+    now = date.read(camera_date)
+    when = None if now is None else _latest(at, now)
+    return None if now is None or when is None else utc_us - (now - when) // timedelta(microseconds=1)
 
 
 def _entry(text: str) -> LogEntry:
@@ -138,18 +144,8 @@ def _zone_shift_us(told: Sequence[Told], heard: Sequence[Told]) -> int:
     fits: Counter[int] = Counter()
     for change, at_us in told:
         for heard_change, heard_us in heard:
-            shift_us = round((heard_us - at_us) / _ZONE_STEP_US) * _ZONE_STEP_US
+            shift_us = round((heard_us - at_us) / ZONE_STEP_US) * ZONE_STEP_US
             apart_us = abs(heard_us - at_us - shift_us)
             if change is heard_change and apart_us <= _SAME_US and abs(shift_us) <= _WIDEST_ZONES_US:
                 fits[shift_us] += 1
     return max(fits, key=lambda shift_us: (fits[shift_us], -abs(shift_us)), default=0)
-
-
-def _date(text: str) -> datetime | None:
-    match = _DATE.fullmatch(text.strip())
-    if match is None:
-        return None
-    try:
-        return datetime(*(int(digits) for digits in match.groups()))  # type: ignore[arg-type]  # noqa: DTZ001 - as above
-    except ValueError:
-        return None

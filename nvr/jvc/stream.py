@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from nvr.jvc.errors import ProtocolError
-from nvr.jvc.http import Head, HeadParser, excerpt, size
+from nvr.jvc.http import Head, HeadParser, check_host, excerpt, size
+from nvr.jvc.parts import MAX_PAN, MAX_TILT, MAX_ZOOM, PartHeadParser
 from nvr.jvc.types import Position
 
 MAX_PART: Final = 4 << 20
 """Bytes; twice what a picture may have, so that the headers before it fit whatever they are."""
-MAX_PART_HEAD: Final = 8 << 10  # the guide's has 125 bytes
-_MAX_BOUNDARY: Final = 70  # RFC 2046, 5.1.1
 
 _MAX_SIZE_DIGITS: Final = len(str(MAX_PART))
 _LENGTH_DIGITS: Final = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([0-9]+)[ \t]*\r?\n", re.IGNORECASE)
@@ -25,11 +24,6 @@ _SIZE_AND_POSITION: Final = re.compile(
     rb"([0-9]{1,7})\r\nX-Puls-Pan: ([0-9]{1,5})\r\nX-Puls-Tilt: ([0-9]{1,5})\r\nX-Posi-Zoom: ([0-9]{1,4})\r\n\r\n"
 )
 _MAX_POSITION_LINES: Final = 64  # of which the longest match has 63 bytes behind the digits
-_MAX_PAN: Final = 35999  # this and the next two: guide 2.1
-_MAX_TILT: Final = 19000
-_MAX_ZOOM: Final = 9999
-_DASH: Final = ord("-")
-
 
 _Step = Callable[[bytes | memoryview, int, list["StreamHead | EsBytes"]], int]
 """Takes what it can of the data from an offset on, notes what it completes, returns the next offset."""
@@ -64,8 +58,7 @@ def request(host: str, ptz: bool) -> bytes:
 
     Raises ValueError for a host that would break the line.
     """
-    if not host or not host.isascii() or not host.isprintable() or " " in host:
-        raise ValueError(f"{host!r} cannot stand in a Host line")
+    check_host(host)
     ptz_info = "on" if ptz else "off"
     return f"GET /api/video?encode=mpeg4&ptz_info={ptz_info} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("ascii")
 
@@ -86,10 +79,10 @@ class StreamParser:
         self._head = HeadParser()
         self._head_begun = False
         self._step: _Step = self._take_head
-        self._carry = bytearray()
+        self._part_heads = PartHeadParser()
+        self._carry = self._part_heads.carry
         self._part = bytearray()
         self._missing = 0
-        self._boundary = b""
         self._position: Position | None = None
         # The head of the part before, around the digits of its Content-Length: at rest a camera repeats both.
         self._is_known = False
@@ -129,7 +122,7 @@ class StreamParser:
         head = self._head.feed(data[at:])
         if head is None:
             return len(data)
-        events.append(_stream_head(head))
+        events.append(stream_head(head))
         self._step = self._take_first if head.status == 200 else self._ignore
         body_at = len(data) - len(self._head.rest)
         self._head.rest = b""
@@ -189,7 +182,7 @@ class StreamParser:
             return b"", 0
         digits, pan, tilt, zoom = match.groups()
         position = Position(int(pan), int(tilt), int(zoom))
-        if position.pan > _MAX_PAN or position.tilt > _MAX_TILT or position.zoom > _MAX_ZOOM:
+        if position.pan > MAX_PAN or position.tilt > MAX_TILT or position.zoom > MAX_ZOOM:
             return b"", 0
         self._position = position
         self._ending = head[match.end(1) : match.end()]
@@ -197,91 +190,19 @@ class StreamParser:
 
     def _take_part_head(self, data: bytes | memoryview, at: int, events: list[StreamHead | EsBytes]) -> int:
         """A delimiter and the headers behind it, of any look and over any number of calls."""
-        carry = self._carry
-        before = len(carry)
-        carry += data[at : at + MAX_PART_HEAD + 1 - before]
-        line_breaks = len(carry) - len(carry.lstrip(b"\r\n"))
-        if line_breaks == len(carry) or line_breaks > 2:
-            skipped = line_breaks if line_breaks == len(carry) else line_breaks - 2
-            carry.clear()
-            return at + skipped - before
-        delimiter_end = self._check_delimiter(line_breaks)
-        if self.ended:
-            carry.clear()
+        body_at, head = self._part_heads.take(data, at)
+        if self._part_heads.ended:
+            self.ended = True
             self._step = self._ignore
-            return len(data)
-        head_end = _end_of_lines(carry, delimiter_end)
-        if head_end < 0:
-            if len(carry) > MAX_PART_HEAD:
-                raise ProtocolError(f"the head of a part is longer than {MAX_PART_HEAD} bytes")
-            return at + len(carry) - before
-        length = self._read_part_head(bytes(carry[:head_end]), delimiter_end)
-        carry.clear()
-        body_at = at + head_end - before
-        return self._take_body(data, body_at, body_at + length, events)
-
-    def _check_delimiter(self, at: int) -> int:
-        """Where the delimiter's line ends, -1 if it has not yet; notes the closing delimiter.
-
-        The guide prints -foo and --foo for one boundary (fact sheet 1.3), so dashes in front do not count, and the
-        first delimiter says what the others must be, whatever Content-Type says.
-        """
-        carry = self._carry
-        if carry[at] != _DASH:
-            raise ProtocolError(f"no delimiter where a part should begin: {excerpt(carry[at : at + 32])}")
-        end = carry.find(b"\n", at)
-        line = bytes(carry[at : end if end >= 0 else len(carry)]).strip()
-        name = line.lstrip(b"-")
-        if end < 0:
-            self.ended = bool(self._boundary) and name == self._boundary + b"--"
-            return -1
-        closing = name == self._boundary + b"--" if self._boundary else name.endswith(b"--")
-        name = name[:-2] if closing else name
-        if not name or len(name) > _MAX_BOUNDARY:
-            raise ProtocolError(f"a delimiter that is none: {excerpt(line)}")
-        if self._boundary and name != self._boundary:
-            raise ProtocolError(f"delimiter {excerpt(line)} in a stream of parts named {excerpt(self._boundary)}")
-        self._boundary = name
-        self.ended = closing
-        return end
-
-    def _read_part_head(self, head: bytes, delimiter_end: int) -> int:
-        """The size of the part's body; notes its position, and the head itself for comparison with the next."""
-        length: bytes | None = None
-        pan = tilt = zoom = None
-        for line in head[delimiter_end + 1 :].split(b"\n"):
-            name, colon, value = line.partition(b":")
-            if not colon:
-                if line.strip():
-                    raise ProtocolError(f"a line in the head of a part that is no header: {excerpt(line)}")
-                continue
-            key = name.strip().lower()
-            if key == b"content-length":
-                if length is not None and length != value.strip():
-                    raise ProtocolError("a part with two sizes")
-                length = value.strip()
-            elif key == b"x-puls-pan":
-                pan = value
-            elif key == b"x-puls-tilt":
-                tilt = value
-            elif key == b"x-posi-zoom":
-                zoom = value
-        if length is None:
+        if head is None:
+            return body_at
+        if head.length is None:
             raise ProtocolError("a part without Content-Length: where it ends cannot be known")
-        self._position = self._read_position(pan, tilt, zoom)
-        self._remember(head, countless=self._position is not None or pan is tilt is zoom is None)
-        return _part_size(length)
-
-    def _read_position(self, pan: bytes | None, tilt: bytes | None, zoom: bytes | None) -> Position | None:
-        if pan is None and tilt is None and zoom is None:
-            return None
-        try:
-            position = Position(_hundredths(pan, _MAX_PAN), _hundredths(tilt, _MAX_TILT), _hundredths(zoom, _MAX_ZOOM))
-        except ValueError:
-            self.bad_positions += 1
-            return None
+        self.bad_positions += head.has_bad_position
         # Equal positions are one object, so that a camera at rest costs no memory in what is kept of its frames.
-        return self._position if position == self._position else position
+        self._position = self._position if head.position == self._position else head.position
+        self._remember(head.raw, countless=not head.has_bad_position)
+        return self._take_body(data, body_at, body_at + _part_size(head.length), events)
 
     def _remember(self, head: bytes, *, countless: bool) -> None:
         """Keeps the head for `_take_parts`; not one whose bad position is to be counted each time."""
@@ -318,7 +239,8 @@ class StreamParser:
         return at + len(piece)
 
 
-def _stream_head(head: Head) -> StreamHead:
+def stream_head(head: Head) -> StreamHead:
+    """What an answer's head says to whoever asked for pictures."""
     return StreamHead(head.status, head.reason, head.media_type, head.get("server"), head.parameters)
 
 
@@ -326,22 +248,3 @@ def _part_size(digits: bytes) -> int:
     if digits.isdigit() and len(digits) < _MAX_SIZE_DIGITS:
         return int(digits)
     return size(digits.decode("latin-1"), MAX_PART)
-
-
-def _end_of_lines(head: bytearray, start: int) -> int:
-    """Where the body begins: behind the first empty line from `start` (the delimiter's end); -1 if not yet."""
-    if start < 0:
-        return -1
-    with_return = head.find(b"\n\r\n", start)
-    without = head.find(b"\n\n", start, with_return if with_return >= 0 else len(head))
-    if without >= 0:
-        return without + 2
-    return with_return + 3 if with_return >= 0 else -1
-
-
-def _hundredths(value: bytes | None, most: int) -> int:
-    """Raises ValueError for what is no number, or none of 0..most."""
-    digits = value.strip() if value is not None else b""
-    if not digits.isdigit() or len(digits) > 9 or int(digits) > most:
-        raise ValueError(f"not within 0..{most}")
-    return int(digits)

@@ -82,6 +82,15 @@ class UnitSplitter:
             self._marks.clear()
         return self._feed_slowly(data, position, whole)
 
+    def lose(self) -> None:
+        """Bytes are missing here: what is begun is given up, and no picture counts before the next I-VOP."""
+        self._buffer.clear()
+        self._marks.clear()
+        self._vop_at = -1
+        self._scanned = 0
+        self._in_junk = False
+        self._awaits_key = True
+
     def _mark_headers(self, data: bytes) -> int:
         """Notes the start codes of a part up to its VOP, and answers where that is; -1 where it begins otherwise."""
         at = 0 if data.startswith(PREFIX) else -1

@@ -17,9 +17,11 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from nvr.clock import Clock
+from nvr.media.durable import Disk
 from nvr.record.clip_file import TROUBLE, ClipFile, log_keys
 from nvr.record.shelf import Shelves
 from nvr.store.clip_locks import put_lock_file
+from nvr.store.clip_snapshots import WaitingSnapshots
 from nvr.store.errors import IndexDamaged, VolumeMissing
 from nvr.store.index import Index
 from nvr.store.reader import Reader
@@ -44,7 +46,16 @@ _LOOK_S: Final = 0.1
 class Exporter:
     """The worker. Whoever sees the recorders calls `look` once a second."""
 
-    def __init__(self, index: Index, reader: Reader, shelves: Shelves, clock: Clock, *, exports: bool = True) -> None:
+    def __init__(
+        self,
+        index: Index,
+        reader: Reader,
+        shelves: Shelves,
+        clock: Clock,
+        *,
+        exports: bool = True,
+        snapshots: WaitingSnapshots | None = None,
+    ) -> None:
         """Starts at once: clips that an earlier life left are done first. `exports` False: only locks are kept."""
         self.failing = 0
         """Clips whose file could not be made so far."""
@@ -53,6 +64,7 @@ class Exporter:
         self._shelves = {shelf.name: shelf for shelf in shelves.all}
         self._clock = clock
         self._exports = exports
+        self._disk = Disk()
         self._unsealed: Mapping[str, Unsealed] = {}
         self._looks = 0
         self._found: dict[int, int] = {}
@@ -64,6 +76,9 @@ class Exporter:
         self._waiting = True
         self._retries: dict[int, _Retry] = {}
         self._locks: SimpleQueue[_Lock] = SimpleQueue()
+        self._snapshots = snapshots
+        self._taken: SimpleQueue[tuple[int, bytes]] = SimpleQueue()
+        """Snapshots that are not on disk yet."""
         self._worked_since = time.monotonic()
         self._stopping = threading.Event()
         self._wake = threading.Event()
@@ -95,6 +110,11 @@ class Exporter:
             self._refuse_locks()  # nobody may be left to
         return future
 
+    def keep_snapshot(self, clip_id: int, jpeg: bytes) -> None:
+        """Takes the JPEG of an alarm, for beside its clip's file."""
+        self._taken.put((clip_id, jpeg))
+        self._wake.set()
+
     def stop(self, timeout_s: float) -> bool:
         """Ends soon, in the middle of a clip if need be: the next start does it again. False where that took too long.
 
@@ -112,11 +132,13 @@ class Exporter:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)  # Linux: of this thread alone
         try:
             self._restore_locks()
+            self._place_snapshots()
             while not self._stopping.is_set():
                 self._wake.wait()
                 self._wake.clear()
                 self._worked_since = time.monotonic()  # waiting is no work to rest from
                 self._set_locks()
+                self._keep_snapshots()
                 if self._exports:
                     self._export_due()
         except _Stopped:
@@ -173,6 +195,7 @@ class Exporter:
         self.failing = len(self._retries)
         log.info("clip exported", extra={**log_keys(clip), "path": export.path, "gap_seconds": export.gap_us / US})
         self._after_export(clip)
+        self._place_snapshot(clip.id)
         return True
 
     def _after_export(self, clip: Clip) -> None:
@@ -247,6 +270,44 @@ class Exporter:
             while True:
                 self._locks.get_nowait().future.set_exception(RuntimeError("nvr is stopping"))
 
+    # ---- snapshots
+
+    def _keep_snapshots(self) -> None:
+        """On disk at once; beside the clip's file as soon as there is one."""
+        while self._snapshots is not None:
+            try:
+                clip_id, jpeg = self._taken.get_nowait()
+            except Empty:
+                return
+            try:
+                self._snapshots.keep(self._disk, clip_id, jpeg)
+            except OSError as trouble:
+                log.warning(
+                    "snapshot lost: %s", trouble, extra={"action": "snapshot", "clip": clip_id, "bytes": len(jpeg)}
+                )
+            else:
+                self._place_snapshot(clip_id)
+
+    def _place_snapshots(self) -> None:
+        """Those that an earlier life left."""
+        for clip_id in list(self._snapshots.clips()) if self._snapshots is not None else []:
+            self._rest()
+            self._place_snapshot(clip_id)
+
+    def _place_snapshot(self, clip_id: int) -> None:
+        clip = self._reader.clip(clip_id)
+        shelf = None if clip is None or clip.path is None else self._shelves.get(clip.volume or "")
+        if self._snapshots is None or clip is None or clip.path is None or shelf is None or shelf.volume is None:
+            return
+        try:
+            shelf.volume.check_usable()
+            path = self._snapshots.place(shelf.archive.disk, clip_id, shelf.place.path / clip.path)
+        except TROUBLE as trouble:
+            log.warning("snapshot not placed yet: %s", trouble, extra=log_keys(clip))
+        else:
+            if path is not None:
+                log.info("snapshot placed", extra={**log_keys(clip), "action": "snapshot", "path": str(path)})
+
     # ---- manners
 
     def _rest(self) -> None:
@@ -261,6 +322,7 @@ class Exporter:
             self._stopping.wait(min(_LOOK_S, max(0.0, rested_s - now_s)) or _LOOK_S)
         if self._stopping.is_set():
             raise _Stopped
+        self._keep_snapshots()
         self._worked_since = time.monotonic()
 
     def _some_disk_lags(self) -> bool:

@@ -5,19 +5,19 @@ import contextlib
 import random
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Final, Protocol
 
+from nvr.simulator.destination import both
 from nvr.simulator.elementary import USER_DATA_START, gov, increment_bits, user_data_2, vol
 from nvr.simulator.engine import Engine, Shot
 from nvr.simulator.faults import EVENTS, Fault, Faults, Name, parse
 from nvr.simulator.options import CameraOptions, EncodeSettings
 from nvr.simulator.outlet import Outlet
 from nvr.simulator.ptz import Mount, Position
-from nvr.simulator.stream import Unit, Viewer, answer_head
+from nvr.simulator.stream import Stream, Unit, Viewer, answer_head, record
 from nvr.simulator.truth import SentVop, Truth, TruthFile
 
 _US: Final = 1_000_000
@@ -51,14 +51,19 @@ class Camera:
         self.jpeg_size = "vga"
         self.fan_failed = False
         self.tracking = 0
-        self.logged: deque[tuple[int, str]] = deque(maxlen=_MOST_LOGGED)
-        """What the log tells of alarms: the camera's clock (microseconds UTC), and the words."""
         self.truth = Truth(options.keep_sent, truth_file)
-        self.viewers: list[Viewer] = []
+        self.viewers: list[Stream] = []
+        self.jpeg_streams: dict[int, tuple[tuple[str, int], str, bool]] = {}
+        """JPEG that is being pushed, by number of the connection: to whom, its rate, whether to a group."""
+        self.destinations = both()
+        self.powered = True
+        """False while it restarts."""
         self.set_clock_us = 0
         """What system.date added to the clock."""
         self.on_report: list[Callable[[], None]] = []
         """Told when inputs or motion are to be reported."""
+        self.on_change: list[Callable[[str], None]] = []
+        """Told of each alarm by the camera's word for it: m1, b2, v1."""
         self._faults_changed = asyncio.Event()
         self._home = home
         self._connections = 0
@@ -90,14 +95,14 @@ class Camera:
             raise ValueError(f"input {number} cannot be {state!r}: 1 or 2, make or break")
         if self.pins[number] != state:
             self.pins[number] = state
-            self.logged.append((self.clock_us(), f"Alarm Detect ({state[0]}{number})"))
+            self._change(f"{state[0]}{number}")
             self._report()
 
     def see_motion(self, seen: bool) -> None:
         """Motion begins, goes on (reported again) or ends (reported where the options say so)."""
         was, self.motion = self.motion, seen
         if seen:
-            self.logged.append((self.clock_us(), "Motion Detect"))
+            self._change("v1")
         if seen or (was and self.options.alarm_off):
             self._report()
 
@@ -117,7 +122,7 @@ class Camera:
         return list(self.truth.records)
 
     @property
-    def open_viewers(self) -> list[Viewer]:
+    def open_viewers(self) -> list[Stream]:
         """The video connections there are."""
         return [viewer for viewer in self.viewers if not viewer.closed]
 
@@ -181,10 +186,9 @@ class Camera:
         """Begins a stream on that connection, which is the camera's from now on."""
         faults = self.active()
         begin = "p" if Name.P_FIRST in faults else "key" if self.options.join == "key" else "any"
-        self._connections += 1
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.options.send_buffer_bytes)
         viewer = Viewer(
-            self._connections,
+            self.next_connection(),
             lambda on_progress, on_end: Outlet(sock, on_progress, on_end),
             replace(self.options, camera_id=self.camera_id),
             self.truth,
@@ -199,6 +203,15 @@ class Camera:
         else:
             viewer.answer(head, later=Name.STALL in faults)
         self.viewers.append(viewer)
+
+    def next_connection(self) -> int:
+        """The number of another stream, counted from 1."""
+        self._connections += 1
+        return self._connections
+
+    def record_of(self, unit: Unit, connection: int) -> SentVop:
+        """What is written down of a VOP that is due on a stream."""
+        return record(replace(self.options, camera_id=self.camera_id), unit, connection, sent=True, why="")
 
     def end_streams(self, *, reset: bool = False) -> None:
         """Ends all video connections, as at a restart."""
@@ -279,6 +292,10 @@ class Camera:
         """How far this camera's clock is from its engine's crystal."""
         offset_s = self.options.clock_offset_s + float(faults.get(Name.CLOCK_OFFSET, 0))
         return round(offset_s * _US) + self.set_clock_us
+
+    def _change(self, word: str) -> None:
+        for hear in self.on_change:
+            hear(word)
 
     def _report(self) -> None:
         if Name.ALARM_SILENT not in self.active():

@@ -141,6 +141,7 @@ def _add_camera(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--queue-bytes", type=int, default=131_072, metavar="N", help="then VOPs are dropped whole")
     group.add_argument("--send-buffer-bytes", type=int, default=131_072, metavar="N")
     group.add_argument("--auth-error-in-body", action="store_true")
+    group.add_argument("--multicast-jfif", action="store_true", help="multicast JPEG as files, not by RFC 2435")
     group.add_argument("--restart-seconds", type=float, default=3.0, metavar="S")
     group.add_argument("--seed", type=int, default=1)
 
@@ -231,6 +232,7 @@ def _camera(said: argparse.Namespace, number: int, encode: EncodeSettings, frami
         alarm_cut_s=said.alarm_cut_seconds,
         alarm_off=not said.no_alarm_off,
         auth_error_in_body=said.auth_error_in_body,
+        multicast_jfif=said.multicast_jfif,
         restart_s=said.restart_seconds,
         fixed_vop_rate=said.fixed_vop_rate,
         keep_sent=_KEPT_PER_CAMERA,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from nvr.simulator.camera import Camera
 from nvr.simulator.control import Control
+from nvr.simulator.events import Events
 from nvr.simulator.faults import Name
 from nvr.simulator.http import BadRequest, Request, answer, page
 from nvr.simulator.jpeg_door import JpegDoor
@@ -21,8 +22,9 @@ class HttpDoor:
         """Raises OSError where the port cannot be had."""
         self._camera = camera
         self._control = control
-        self._params = Params(camera, self._restart)
-        self._jpeg = JpegDoor(camera)
+        self.events = Events(camera)
+        self._params = Params(camera, self.events, self._restart)
+        self.jpeg = JpegDoor(camera)
         options = camera.options
         self._listener = Listener(options.host, options.http_port, self._serve, f"http {options.camera_id}")
         self._restarting = False
@@ -73,7 +75,7 @@ class HttpDoor:
         elif refusal is not None:
             await send(sock, refusal)
         elif request.items.get("encode") == "jpeg":
-            await self._jpeg.serve(sock, request)
+            await self.jpeg.serve(sock, request)
         elif request.items.get("encode") == "mpeg4":
             camera.stream(sock, ptz=request.items.get("ptz_info") == "on")
         else:
@@ -103,9 +105,13 @@ class HttpDoor:
         """system.status=restart: everything ends, and for a while nobody answers."""
         self._camera.end_streams(reset=True)
         self._restarting = True
+        self._camera.powered = False
+        for destination in self._camera.destinations.values():
+            destination.forget_unsaved()
         self._follow(self._camera.active())
         asyncio.get_running_loop().call_later(self._camera.options.restart_s, self._restarted)
 
     def _restarted(self) -> None:
         self._restarting = False
+        self._camera.powered = True
         self._follow(self._camera.active())

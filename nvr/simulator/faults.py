@@ -62,6 +62,12 @@ class Name(StrEnum):
     """State: nobody listens on the HTTP port; open connections go on."""
     DROP_FRAMES = "drop-frames"
     """State: the camera does not encode ARG (0 to 1, default 1) of its pictures."""
+    LOSS = "loss"
+    """State: ARG (0 to 1, default 0.02) of the multicast packets are lost."""
+    REORDER = "reorder"
+    """State: ARG (0 to 1, default 0.02) of the multicast packets come behind the next one."""
+    DUPLICATE = "duplicate"
+    """State: ARG (0 to 1, default 0.02) of the multicast packets come twice."""
     NO_API_ANSWER = "no-api-answer"
     """State: parameter requests are taken and never answered."""
     ALARM_CUT = "alarm-cut"
@@ -96,6 +102,9 @@ _DEFAULTS: Final = {
     Name.SHORT_PART: "next",
     Name.SLOW: "20000",
     Name.DROP_FRAMES: "1",
+    Name.LOSS: "0.02",
+    Name.REORDER: "0.02",
+    Name.DUPLICATE: "0.02",
 }
 _NUMBERS: Final = {
     Name.GARBAGE: (1, 1_000_000),
@@ -105,6 +114,9 @@ _NUMBERS: Final = {
     Name.CLOCK_DRIFT: (-200_000, 200_000),
     Name.SLOW: (1, 100_000_000),
     Name.DROP_FRAMES: (0, 1),
+    Name.LOSS: (0, 1),
+    Name.REORDER: (0, 1),
+    Name.DUPLICATE: (0, 1),
 }
 _WHOLE: Final = frozenset({Name.GARBAGE, Name.CORRUPT, Name.VOL_CHANGE, Name.SLOW})
 _WORDS: Final = {

@@ -11,7 +11,7 @@ from nvr.simulator.faults import Name
 from nvr.simulator.http import Request, answer, date, page
 from nvr.simulator.jpeg import Facts, JpegMaker
 
-_RATES: Final = {text: Fraction(text) for text in ("30", "25", "15", "10", "7.5", "6", "5", "3", "2", "1")} | {
+RATES: Final = {text: Fraction(text) for text in ("30", "25", "15", "10", "7.5", "6", "5", "3", "2", "1")} | {
     f"-{seconds}": Fraction(1, seconds) for seconds in (2, 3, 5, 10, 15, 20, 30, 60)
 }
 """Pictures a second by the request's words; -n is one every n seconds (guide 1.2)."""
@@ -35,7 +35,7 @@ class JpegDoor:
         with sock:
             if rate_text == "0":
                 await self._send(sock, await self._single(ptz=ptz))
-            elif rate_text in _RATES:
+            elif rate_text in RATES:
                 await self._push(sock, rate_text, boundary=boundary, ptz=ptz)
             else:
                 server = f"JVC {self._camera.options.family} Network Camera"
@@ -43,14 +43,13 @@ class JpegDoor:
                 await self._send(sock, answer(400, "Bad Request", server, "text/html", body))
 
     async def _single(self, *, ptz: bool) -> bytes:
-        picture = await self._picture()
+        picture = await self.picture()
         head = self._head(f"Content-Length: {len(picture)}\r\nContent-Type: image/jpeg", "0", "off", ptz=ptz)
         return head + picture
 
     async def _push(self, sock: socket.socket, rate_text: str, *, boundary: bool, ptz: bool) -> None:
-        loop = asyncio.get_running_loop()
-        interval_s = float(1 / _RATES[rate_text])
-        picture = await self._picture()
+        interval_s = float(1 / RATES[rate_text])
+        picture = await self.picture()
         framing = self._camera.options.framing
         if boundary:
             kind = f"Content-Type: multipart/x-mixed-replace;boundary={framing.boundary}"
@@ -58,13 +57,24 @@ class JpegDoor:
             # Guide 1.3: the size of the first picture only, though more follow.
             kind = f"Content-Length: {len(picture)}\r\nContent-Type: image/jpeg"
         await self._send(sock, self._head(kind, rate_text, "on" if boundary else "off", ptz=ptz))
+        number = self._camera.next_connection()
+        self._camera.jpeg_streams[number] = (sock.getpeername()[:2], rate_text, False)
+        try:
+            await self._push_pictures(sock, picture, interval_s, boundary=boundary, ptz=ptz)
+        finally:
+            del self._camera.jpeg_streams[number]
+
+    async def _push_pictures(
+        self, sock: socket.socket, picture: bytes, interval_s: float, *, boundary: bool, ptz: bool
+    ) -> None:
+        loop = asyncio.get_running_loop()
         due_s = loop.time()
         while not self._is_left(sock):
             if Name.STALL not in self._camera.active():
                 await self._send(sock, self._part(picture, ptz=ptz) if boundary else picture)
             due_s = max(due_s + interval_s, loop.time() - interval_s)
             await asyncio.sleep(due_s - loop.time())
-            picture = await self._picture()
+            picture = await self.picture()
 
     def _part(self, picture: bytes, *, ptz: bool) -> bytes:
         framing = self._camera.options.framing
@@ -83,11 +93,14 @@ class JpegDoor:
             f"{options.response_header}: {said}&ptz_info={'on' if ptz else 'off'}\r\n\r\n"
         ).encode("ascii")
 
-    async def _picture(self) -> bytes:
+    async def picture(self) -> bytes:
+        """One of now, as the camera makes it."""
         camera = self._camera
         async with self._making:  # one encoder in the camera
             size = camera.jpeg_size
-            maker = self._makers.setdefault(size, JpegMaker(size, camera.options.seed))
+            maker = self._makers.get(size)
+            if maker is None:
+                maker = self._makers[size] = JpegMaker(size, camera.options.seed)
             self._counter += 1
             now_s = time.monotonic()
             facts = Facts(

@@ -116,6 +116,12 @@ class CameraOptions:
     """Alarm links are closed after so long; 0 is never."""
     alarm_off: bool = True
     """A block also when motion ends (fact sheet 4: unknown)."""
+    logs_alarms: bool = True
+    """Alarms are in system.log (guide 6.18)."""
+    alarm_text_end: bytes = b""
+    """What ends the text of tcpto and udpto (fact sheet 4: unknown)."""
+    multicast_jfif: bool = False
+    """Multicast JPEG as pieces of the file instead of RFC 2435 (fact sheet 6: unknown)."""
     auth_error_in_body: bool = False
     """A refused login as `name&401 Unauthorized` under HTTP 200 (fact sheet 5.2: unknown) instead of HTTP 401."""
     restart_s: float = 3.0

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
+from nvr.simulator import events, reports
 from nvr.simulator.camera import Camera
+from nvr.simulator.destination import JPEG
+from nvr.simulator.events import Events
 from nvr.simulator.http import Request, answer, page
 from nvr.simulator.options import FRAME_RATES
 from nvr.simulator.ptz import AXES, PRESETS
@@ -39,15 +43,18 @@ class _Live:
     commit: str = ""
     set_by: frozenset[str] = OPERATORS
     get_by: frozenset[str] = ALL
+    keeps_itself: bool = False
+    """What is saved of it is no business of camera.status=save."""
 
 
 class Params:
     """The parameters of one camera."""
 
-    def __init__(self, camera: Camera, restart: Callable[[], None]) -> None:
+    def __init__(self, camera: Camera, events: Events, restart: Callable[[], None]) -> None:
         self._camera = camera
+        self._events = events
         self._restart = restart
-        self._born_s = time.monotonic()
+        self._log = reports.Log(camera)
         users = ("admin", "operator", "user")
         self._passwords = {user: password for user in users if (password := camera.options.password(user)) is not None}
         self._table: dict[str, Setting] = {setting.name: setting for setting in kept()}
@@ -99,7 +106,7 @@ class Params:
     def _got(self, name: str, known: str, user: str) -> str:
         live, setting = self._live.get(known), self._table.get(known)
         if known == "system.session":
-            return self._sessions()
+            return reports.sessions(self._camera)
         if live is not None and live.get is not None:
             _allow(user, live.get_by)
             return f"{name}={live.get()}&{_OK}" if known != "system.log" else live.get()
@@ -146,9 +153,16 @@ class Params:
             "system.model": _Live(lambda: camera.options.model),
             "system.date": _Live(self._date, self._set_date, set_by=ADMIN),
             "system.status": _Live(None, self._set_system_status, set_by=ADMIN),
-            "system.log": _Live(self._log, get_by=ADMIN),
+            "system.log": _Live(self._log.text, get_by=ADMIN),
         }
-        ones |= self._encode_ones() | self._motion_ones() | self._preset_ones() | self._pin_ones()
+        ones |= (
+            self._encode_ones()
+            | self._destination_ones()
+            | self._event_ones()
+            | self._motion_ones()
+            | self._preset_ones()
+            | self._pin_ones()
+        )
         for part in _REVISIONS:
             ones[f"system.software.revision({part})"] = _Live(lambda: "V3-00")
         for user in self._passwords:
@@ -175,6 +189,29 @@ class Params:
                 lambda: str(camera.settings.bitrate_bps), change("bitrate_bps", _bitrate), commit
             ),
         }
+
+    def _destination_ones(self) -> dict[str, _Live]:
+        ones = {}
+        for number, to in self._camera.destinations.items():
+            name = f"network.destination({number})"
+            # The hint names host=save (fact sheet 5.4).
+            hint = f"{name}.host=save"
+            ones[f"{name}.status"] = _Live(partial(to.get, "status"), partial(to.set, "status"), get_by=OPERATORS)
+            for key in ("host", "port", "framerate") if number == JPEG else ("host", "port"):
+                ones[f"{name}.{key}"] = _Live(
+                    partial(to.get, key), partial(to.set, key), hint, set_by=ADMIN, get_by=OPERATORS, keeps_itself=True
+                )
+        return ones
+
+    def _event_ones(self) -> dict[str, _Live]:
+        ones = {}
+        for number in events.NUMBERS:
+            name = f"application.event({number})"
+            for key in events.KEYS:
+                commit = "" if key == "status" else f"{name}.status=restart"
+                get, change = partial(self._events.get, number, key), partial(self._events.set, number, key)
+                ones[f"{name}.{key}"] = _Live(get, change, commit, get_by=OPERATORS, keeps_itself=True)
+        return ones
 
     def _motion_ones(self) -> dict[str, _Live]:
         ones = {}
@@ -229,7 +266,9 @@ class Params:
         self._save_live()
 
     def _save_live(self) -> None:
-        names = [name for name, live in self._live.items() if live.commit and live.get is not None]
+        names = [
+            name for name, live in self._live.items() if live.commit and live.get is not None and not live.keeps_itself
+        ]
         self._saved_live = {name: get() for name in names if (get := self._live[name].get) is not None}
 
     def _restore(self) -> None:
@@ -270,40 +309,6 @@ class Params:
         self._restore()
         # The answer goes out first.
         asyncio.get_running_loop().call_later(0.05, self._restart)
-
-    def _log(self) -> str:
-        alive_s = int(time.monotonic() - self._born_s)
-        lines = [f"system.log=&{_OK}", f"system alive time: {alive_s}sec"]
-        host = self._camera.options.family.lower()
-        for clock_us, words in self._camera.logged:
-            at = datetime.fromtimestamp(clock_us / _US, UTC)
-            lines.append(f"{at:%b} {at.day:2d} {at:%H:%M:%S} {host} user.info evman: {words}")
-        return "\r\n".join(lines)
-
-    def _sessions(self) -> str:
-        camera = self._camera
-        streams = camera.open_viewers
-        rate_k = camera.settings.bitrate_bps // 1000
-        lines = [
-            f"system.session=&{_OK}",
-            f"system.session.total_bitrate={rate_k * len(streams)}k&{_OK}",
-            f"system.session.sending_count={len(streams)}&{_OK}",
-            f"system.session.sending_max={camera.options.video_clients}&{_OK}",
-        ]
-        for viewer in streams:
-            name = f"system.session.sending({viewer.number % 100:02})"
-            values = {
-                "bitrate": f"{rate_k}k",
-                "to.ip": viewer.client[0],
-                "to.port": str(viewer.client[1]),
-                "to.protocol": "tcp_passive",
-                "to.session": "http",
-                "from.encode": "mpeg4",
-                "from.framerate": camera.settings.rate_text,
-                "from.framesize": camera.settings.frame_size,
-            }
-            lines += [f"{name}.{key}={value}&{_OK}" for key, value in values.items()]
-        return "\r\n".join(lines)
 
     def _password_setter(self, user: str) -> Callable[[str], None]:
         def change(value: str) -> None:

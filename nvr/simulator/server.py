@@ -14,6 +14,7 @@ from nvr.simulator.control import Control, ControlDoor
 from nvr.simulator.door import HttpDoor
 from nvr.simulator.encoder import Picture
 from nvr.simulator.engine import Engine, LivePictures, LoopedPictures, Pictures, encode_loop, true_crystal
+from nvr.simulator.multicast import MulticastDoor
 from nvr.simulator.options import CameraOptions, EncodeSettings
 from nvr.simulator.ptz import Mount
 from nvr.simulator.search import SearchDoor
@@ -208,6 +209,8 @@ class _Doors:
         ports.callback(self.http.close)
         self.alarm = AlarmDoor(camera)
         ports.callback(self.alarm.close)
+        self.multicast = MulticastDoor(camera, self.http.jpeg.picture)
+        ports.callback(self.multicast.close)
         self.search: SearchDoor | None = None
         if camera.options.search_port is not None:
             self.search = SearchDoor(camera, camera.options.search_port)
@@ -217,5 +220,7 @@ class _Doors:
         """What runs as long as the camera does, with names."""
         yield self.http.run(), "http"
         yield self.alarm.run(), "alarms"
+        yield self.http.events.run(), "events"
+        yield self.multicast.run(), "multicast"
         if self.search is not None:
             yield self.search.run(), "search"

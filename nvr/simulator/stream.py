@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, Protocol
 
 from nvr.simulator.faults import Name
 from nvr.simulator.http import date
@@ -45,8 +45,33 @@ class Unit:
         return digest(self.data)
 
 
+class Stream(Protocol):
+    """One MPEG-4 stream of a camera, to a client or to a group."""
+
+    is_multicast: bool
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def client(self) -> tuple[str, int]: ...
+
+    @property
+    def closed(self) -> bool: ...
+
+    def offer(self, unit: Unit, faults: Mapping[Name, str]) -> None:
+        """A VOP is due."""
+        ...
+
+    def end(self, *, reset: bool = False) -> None:
+        """The camera ends it; by a reset where it restarts."""
+        ...
+
+
 class Viewer:
     """One video connection from the answer's head to its end."""
+
+    is_multicast = False
 
     def __init__(
         self,
@@ -160,26 +185,7 @@ class Viewer:
         self._settle()
 
     def _record(self, unit: Unit, *, sent: bool, why: str) -> SentVop:
-        return SentVop(
-            self._options.camera_id,
-            self.number,
-            unit.seq,
-            unit.key,
-            len(unit.headers) + len(unit.vop),
-            unit.sha256,
-            unit.ticks,
-            unit.resolution,
-            unit.position,
-            unit.counter,
-            unit.clock_ms,
-            unit.captured_at_us,
-            time.time_ns() // 1000,
-            time.monotonic_ns() // 1000,
-            sent,
-            False,
-            why,
-            unit.data if self._options.keep_bytes else None,
-        )
+        return record(self._options, unit, self.number, sent=sent, why=why)
 
     def _settle(self) -> None:
         """Writes down what became of the units the kernel has taken, in their order."""
@@ -251,6 +257,30 @@ class Viewer:
     def _go_on_endlessly(self) -> None:
         if self._outlet.backlog <= self._options.queue_bytes:
             self._outlet.write(_ENDLESS_LINES)
+
+
+def record(options: CameraOptions, unit: Unit, connection: int, *, sent: bool, why: str) -> SentVop:
+    """What is written down of a VOP that is due to a client now."""
+    return SentVop(
+        options.camera_id,
+        connection,
+        unit.seq,
+        unit.key,
+        len(unit.headers) + len(unit.vop),
+        unit.sha256,
+        unit.ticks,
+        unit.resolution,
+        unit.position,
+        unit.counter,
+        unit.clock_ms,
+        unit.captured_at_us,
+        time.time_ns() // 1000,
+        time.monotonic_ns() // 1000,
+        sent,
+        False,
+        why,
+        unit.data if options.keep_bytes else None,
+    )
 
 
 def answer_head(options: CameraOptions, rate_text: str, frame_size: str, *, ptz: bool) -> bytes:

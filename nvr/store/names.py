@@ -2,6 +2,7 @@
 
     <camera>/<YYYY>/<MM>/<DD>/<YYYYMMDD>T<hhmmss>.<mmm>Z-<run>-<seq>.mp4      in UTC, below the volume's path
     <camera>/clips/<YYYY>/<MM>/<YYYYMMDD>T<hhmmss>Z-<rule>-<id>.mp4
+    <camera>/timelapse/<YYYY>/<MM>/<YYYYMMDD>.mp4
 
 A file being written has `.part` behind its name. The folder is the slug that the camera had when its run began.
 """
@@ -20,6 +21,8 @@ LOCK: Final = ".lock"
 """Behind the name of a clip's file: a file of this name says that the clip is locked."""
 CLIPS: Final = "clips"
 """A camera's folder for its clips."""
+TIMELAPSE: Final = "timelapse"
+"""A camera's folder for its films of whole days."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US: Final = 86_400_000_000
@@ -27,6 +30,7 @@ _FOLDER: Final = re.compile(r"[a-z0-9-]{1,32}")
 _NAME: Final = re.compile(
     r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)\.(\d{3})Z-(0|[1-9]\d{0,18})-(0|[1-9]\d{0,18})\.mp4", re.ASCII
 )
+_FILM: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(?:-[1-9]\d*)?\.mp4", re.ASCII)
 _LATEST: Final = UtcMicros(int((datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) / timedelta(microseconds=1)))
 
 
@@ -68,6 +72,22 @@ def clip_path(camera: str, start_us: int, rule: str, clip_id: int) -> str:
         raise ValueError(f"no name for clip {clip_id} from {start_us} us")
     at = _EPOCH + timedelta(seconds=start_us // 1_000_000)
     return f"{camera}/{CLIPS}/{at:%Y/%m}/{at:%Y%m%dT%H%M%S}Z-{rule}-{clip_id}.mp4"
+
+
+def timelapse_path(camera: str, day: date) -> str:
+    """The path of a day's film relative to its volume. Raises ValueError where no such name can be."""
+    if not is_folder(camera):
+        raise ValueError(f"camera {camera!r} cannot name a film: it needs 1 to 32 of a-z, 0-9 and -")
+    return f"{camera}/{TIMELAPSE}/{day:%Y/%m/%Y%m%d}.mp4"
+
+
+def parse_timelapse_name(name: str) -> date | None:
+    """The day of a film's file name, also of its second file; None where it is none."""
+    match = _FILM.fullmatch(name)
+    try:
+        return None if match is None else date(int(match[1]), int(match[2]), int(match[3]))
+    except ValueError:
+        return None
 
 
 def numbered(path: str, number: int) -> str:

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from nvr.camera.alarms import AlarmLink, LogState, Outage
 from nvr.camera.control import Control, DayNight
 from nvr.camera.errors import LinkError
 from nvr.camera.inputs import Happened, How, Known
+from nvr.camera.snapshot import Snapshot
 from nvr.clock import Clock
 from nvr.jvc.alarm import AlarmReport, Change, Pin
 from nvr.jvc.errors import ApiRefused, ProtocolError
@@ -36,6 +37,16 @@ _REMEMBER_US: Final = 60 * US  # what is known of the inputs is noted at each ch
 _ACTION_S: Final = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """How a rule's JPEG comes about."""
+
+    take: Callable[[], Awaitable[Snapshot]]
+    """One picture of the camera; raises LinkError."""
+    keep: Callable[[int, bytes], None]
+    """Takes a clip's id and its JPEG."""
+
+
 class AlarmWatch:
     """Runs one camera's alarm link and rules until `stop`.
 
@@ -52,6 +63,8 @@ class AlarmWatch:
         rows: ClipRows,
         counts: CameraCounts,
         clock: Clock,
+        *,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self.rows = rows
         self.link = link
@@ -65,6 +78,7 @@ class AlarmWatch:
         self._index = index
         self._counts = counts
         self._clock = clock
+        self._snapshots = snapshots
         self._camera = keeper.recorder.camera
         self._group: asyncio.TaskGroup | None = None
         self._due: asyncio.TimerHandle | None = None
@@ -237,10 +251,13 @@ class AlarmWatch:
         )
         for action in alarm.rule.do:
             self._do(action, alarm.rule.name)
+        clip = self._keeper.open_clip(alarm.rule.name)
+        if alarm.rule.snapshot and clip and alarm.missed_since_us is None:
+            self._begin_snapshot(clip, alarm.rule.name)
         self._counts.clips[alarm.rule.name] = self._counts.clips.get(alarm.rule.name, 0) + any(
             isinstance(step, OpenClip) for step in steps
         )
-        return self._keeper.open_clip(alarm.rule.name)
+        return clip
 
     def _wait_for_the_book(self) -> None:
         """Debounce and the end of a motion report do not wait for the next second."""
@@ -281,6 +298,21 @@ class AlarmWatch:
             text = f"the rule '{rule}' could not do at the camera: {what}: {trouble}"
         facts = {"rule": rule, "what": what, "trouble": trouble}
         self._index.add_event(int(self._clock.utc_us()), "rule-action", text, facts, camera_id=self._camera.id)
+
+    def _begin_snapshot(self, clip: int, rule: str) -> None:
+        if self._group is not None and self._snapshots is not None:
+            take = self._take_snapshot(self._snapshots, clip, rule)
+            self._group.create_task(take, name=f"snapshot {self._camera.slug}")
+
+    async def _take_snapshot(self, snapshots: Snapshots, clip: int, rule: str) -> None:
+        extra = {"camera": self._camera.slug, "action": "snapshot", "rule": rule, "clip": clip}
+        try:
+            taken = await snapshots.take()
+        except LinkError as trouble:
+            log.warning("no snapshot of an alarm: %s", trouble, extra=extra)
+        else:
+            snapshots.keep(clip, taken.data)
+            log.info("snapshot taken", extra={**extra, "bytes": len(taken.data)})
 
     async def _watch_motion(self, control: Control) -> None:
         """A rule that needs motion is deaf where the camera does not look for it."""

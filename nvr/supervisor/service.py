@@ -90,6 +90,9 @@ class Answers:
             "alarm_trouble": now.alarm_trouble,
             **in_degrees(now.position),
             "model": now.model,
+            "transport": now.transport.value,
+            "multicast_trouble": now.fell_back,
+            "slow_network": None if now.slow is None else {"fps": round(now.slow[0], 2), "announced_fps": now.slow[1]},
             **_facts(unit.recorder.facts),
             **_view(unit.view),
         }

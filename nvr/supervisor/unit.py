@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from nvr.camera.attempt import Feed
 from nvr.camera.errors import LinkError, Retry
-from nvr.camera.feed import VideoFeed
-from nvr.camera.link import Address
+from nvr.camera.slowness import Slowness
 from nvr.clock import Clock
 from nvr.log import Streak
 from nvr.metrics import CameraCounts
@@ -21,6 +21,7 @@ from nvr.store.rows import SpanKind
 from nvr.supervisor.alarms import AlarmWatch
 from nvr.supervisor.restart import Backoff
 from nvr.supervisor.view_watch import ViewWatch
+from nvr.supervisor.ways import Way, Ways
 from nvr.units import US, PanTiltZoom
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,12 @@ class Standing:
     """Why alarms that rules need may not come, as a sentence; None where they do."""
     position: PanTiltZoom | None
     model: str | None
+    transport: Way
+    """How its video comes."""
+    fell_back: str | None
+    """Why it comes over HTTP although multicast is wanted."""
+    slow: tuple[float, float] | None
+    """Pictures a second that came lately and that the camera announced, where the network seems too slow for them."""
 
 
 class CameraUnit:
@@ -67,7 +74,7 @@ class CameraUnit:
 
     def __init__(
         self,
-        address: Address,
+        ways: Ways,
         keeper: Keeper,
         alarms: AlarmWatch,
         counts: CameraCounts,
@@ -81,20 +88,25 @@ class CameraUnit:
         self.alarms = alarms
         self.view = view
         self._keeper = keeper
-        self._address = address
+        self._ways = ways
+        self._slowness = Slowness()
         self._counts = counts
         self._clock = clock
         self._wanted = wanted
         self._on_state = on_state
         self._backoff = Backoff(random.random)
         self._stopping = asyncio.Event()
-        self._feed: VideoFeed | None = None
+        self._feed: Feed | None = None
         self._received_before = 0
         self._frames_before = 0
         self._trouble = Streak(log, {"camera": recorder.camera.slug, "action": "reconnect"})
         self._why = "not connected yet"
         self._state = State.CONNECTING if wanted else State.OFF
         self._since_us = int(clock.utc_us())
+        self._pictures = 0
+        """Frames of the last attempt."""
+        self._hit_before = 0
+        """Pictures of this attempt that are counted as hit already."""
         self._rates: deque[tuple[int, int, int]] = deque(maxlen=_RATE_TICKS + 1)
         recorder.on_run = self._note_new_run
         if view is not None:
@@ -109,7 +121,12 @@ class CameraUnit:
             return
         async with asyncio.TaskGroup() as group:
             group.create_task(self.alarms.run(), name=f"alarms {self.recorder.camera.slug}")
+            asking = None
+            if self._ways.poll is not None:
+                asking = group.create_task(self._ways.poll.run(), name=f"position {self.recorder.camera.slug}")
             await self._attempts()
+            if asking is not None:
+                asking.cancel()
 
     def stop(self) -> None:
         """Takes what has arrived, then ends: `run` returns. Sealing what was recorded is the recorder's `close`."""
@@ -138,6 +155,9 @@ class CameraUnit:
             alarm_trouble=self._alarm_trouble(),
             position=self._feed.position if self._feed is not None else None,
             model=said.model if said is not None else None,
+            transport=self._ways.way,
+            fell_back=self._ways.fell_back_since,
+            slow=self._slowness.verdict if self._counts.connected else None,
         )
 
     def _alarm_trouble(self) -> str | None:
@@ -157,18 +177,34 @@ class CameraUnit:
                 await self._attempt()
             except LinkError as trouble:
                 self._note_trouble(trouble)
+                if self._falls_back(trouble):
+                    continue
                 wait_s = self._backoff.after_trouble(later=trouble.retry is Retry.LATER)
                 await self._pause(wait_s)
 
     async def _attempt(self) -> None:
         """One connection, from request to trouble; its counts are added up however it ends."""
-        self._feed = feed = VideoFeed(self._address, self._clock, self._keeper.take, collected=True)
+        self._feed = feed = self._ways.feed(self._keeper.take)
+        self._slowness = Slowness()
+        self._pictures = self._hit_before = 0
         try:
             await feed.run()
         finally:
+            self._pictures = feed.units
             self._count(feed)
             self._feed = None
             self._counts.connected = False
+
+    def _falls_back(self, trouble: LinkError) -> bool:
+        """Whether multicast brought nothing, so that HTTP is tried at once."""
+        if not self._ways.ended(str(trouble), pictures=self._pictures):
+            return False
+        log.warning(
+            "multicast brings no video, going on over HTTP: %s",
+            trouble,
+            extra={"camera": self.recorder.camera.slug, "action": "multicast-fallback"},
+        )
+        return True
 
     def _note_new_run(self, reason: str) -> None:
         camera = self.recorder.camera.slug
@@ -199,12 +235,18 @@ class CameraUnit:
         self._trouble.hit(str(trouble), reason=trouble.reason)
         self._keeper.lost(trouble.reason)
 
-    def _count(self, feed: VideoFeed) -> None:
+    def _count(self, feed: Feed) -> None:
         self._counts.received_bytes = self._received_before = self._received_before + feed.bytes_received
         self._counts.frames = self._frames_before = self._frames_before + feed.units
         self._counts.last_frame_us = self._keeper.last_us
         self._counts.frames_lost["no-header"] += feed.splitter.skipped
         self._counts.frames_lost["damaged"] += feed.splitter.damaged
+        self._count_hit(feed)
+
+    def _count_hit(self, feed: Feed) -> None:
+        """Pictures of which the network lost a part."""
+        self._counts.frames_lost["frames-missing"] += feed.hit - self._hit_before
+        self._hit_before = feed.hit
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -232,8 +274,11 @@ class CameraUnit:
             self._counts.frames = self._frames_before + self._feed.units
             if self.view is not None and self._feed.units:
                 self.view.look(self._feed.position)
+            self._count_hit(self._feed)
         self._rates.append((int(self._clock.mono_us()), self._counts.frames, self._counts.received_bytes))
         self._counts.fps = self._measured()[0]
+        if self._feed is not None and self._counts.connected:
+            self._slowness.note(int(self._clock.mono_us()), self._feed.units, self._announced_fps())
         self._note_state()
 
     def _measured(self) -> tuple[float, float]:

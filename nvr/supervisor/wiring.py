@@ -11,7 +11,12 @@ from typing import Final
 from uuid import uuid4
 
 from nvr.camera.alarms import AlarmLink
+from nvr.camera.attempt import Feed
 from nvr.camera.control import Control
+from nvr.camera.feed import VideoFeed
+from nvr.camera.looks import PositionPoll
+from nvr.camera.multicast import MulticastFeed, MulticastPlan
+from nvr.camera.snapshot import snapshot
 from nvr.clock import Clock
 from nvr.config import Camera, Config
 from nvr.jvc.params import Login
@@ -32,15 +37,17 @@ from nvr.record.writer import Identity, SegmentWriter
 from nvr.rules.book import RuleBook
 from nvr.store import lock, recovery, schema, volumes
 from nvr.store.archive import Archive
+from nvr.store.clip_snapshots import WaitingSnapshots
 from nvr.store.field_of_view import middle_of
 from nvr.store.index import Index
 from nvr.store.ledger import NOT_CONFIGURED, Ledger
 from nvr.store.reader import Reader
 from nvr.store.volumes import VolumeThread
-from nvr.supervisor.alarms import AlarmWatch, known_from
+from nvr.supervisor.alarms import AlarmWatch, Snapshots, known_from
 from nvr.supervisor.clip_rows import ClipRows
 from nvr.supervisor.unit import CameraUnit
 from nvr.supervisor.view_watch import ViewWatch
+from nvr.supervisor.ways import Ways
 from nvr.units import US
 
 log = logging.getLogger(__name__)
@@ -97,7 +104,14 @@ def open_store(config: Config, metrics: Metrics, clock: Clock) -> Store:
         found = _recover(index, reader, shelves, metrics, clock)
         _dismiss(config, index, reader, found, clock.utc_us())
         undo.pop_all()
-    exporter = Exporter(index, reader, shelves, clock, exports=config.recording.export_clips)
+    exporter = Exporter(
+        index,
+        reader,
+        shelves,
+        clock,
+        exports=config.recording.export_clips,
+        snapshots=WaitingSnapshots(config.data_dir),
+    )
     return Store(index, reader, shelves, found, exporter, held)
 
 
@@ -237,7 +251,17 @@ def make_unit(
     )
     counts.clips |= {rule.name: counts.clips.get(rule.name, 0) for rule in rules}
     control = _control_of(slug, camera, config, clock)
-    watch = AlarmWatch(keeper, book, None, control, store.index, rows, counts, clock)
+    watch = AlarmWatch(
+        keeper,
+        book,
+        None,
+        control,
+        store.index,
+        rows,
+        counts,
+        clock,
+        snapshots=Snapshots(lambda: snapshot((camera.host, camera.http_port)), store.exporter.keep_snapshot),
+    )
     if rules or plan.may_wait:
         # How long motion counts is each rule's own word.
         last = store.reader.alarm_link(camera_id)
@@ -257,7 +281,7 @@ def make_unit(
     looking = None
     if view is not None:
         looking = ViewWatch(camera_id, slug, view, store.index, counts, clock, watch.happen)
-    return CameraUnit((camera.host, camera.http_port), keeper, watch, counts, clock, wanted=wanted, view=looking)
+    return CameraUnit(_ways_of(slug, camera, control, clock), keeper, watch, counts, clock, wanted=wanted, view=looking)
 
 
 def _view_of(slug: str, config: Config, reader: Reader) -> ExpectedView | None:
@@ -267,6 +291,33 @@ def _view_of(slug: str, config: Config, reader: Reader) -> ExpectedView | None:
         return None
     box = reader.last_rest_at(slug, expected.preset) if expected.preset is not None else None
     return ExpectedView(expected, middle_of(box) if box is not None else None)
+
+
+def _ways_of(slug: str, camera: Camera, control: Control | None, clock: Clock) -> Ways:
+    """How the camera's video may come."""
+    address = (camera.host, camera.http_port)
+
+    def over_http(on_frame: Callable[[Frame], None]) -> Feed:
+        return VideoFeed(address, clock, on_frame, collected=True)
+
+    if camera.transport == "http":
+        return Ways(over_http)
+    group = None
+    if camera.multicast_group is not None and camera.multicast_port is not None:
+        group = (camera.multicast_group, camera.multicast_port)
+    plan = MulticastPlan(address, group, camera.multicast_start, control)
+    poll = None
+    if control is not None and camera.ptz_poll_seconds:
+        poll = PositionPoll(control, clock, camera.ptz_poll_seconds, slug)
+
+    def by_multicast(on_frame: Callable[[Frame], None]) -> Feed:
+        return MulticastFeed(plan, clock, on_frame, position=poll.get if poll is not None else _nowhere)
+
+    return Ways(over_http, by_multicast, poll)
+
+
+def _nowhere() -> None:
+    """Nobody asks the camera where it looks."""
 
 
 def _control_of(slug: str, camera: Camera, config: Config, clock: Clock) -> Control | None:

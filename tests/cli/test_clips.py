@@ -130,7 +130,7 @@ def test_clips_are_listed_as_the_contract_says(nvr: Nvr, recorded: Site) -> None
     assert (second["state"], second["end"], second["path"], second["continues"]) == ("open", None, None, 1)
     assert (third["start"], third["pre_shortfall_seconds"], third["path"]) == (None, 1.0, None)
     assert [list(clip) for clip in said.json] == [list(first)] * 3
-    assert nvr("clips", "show", 1, "--json").json == first
+    assert nvr("clips", "show", 1, "--json").json == {**first, "snapshot": None}
 
 
 def test_the_list_for_people_says_what_is_the_matter_with_each(nvr: Nvr, recorded: Site) -> None:

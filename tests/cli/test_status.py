@@ -64,6 +64,20 @@ def test_a_volume_that_takes_no_footage_makes_exit_code_1_and_is_explained(nvr: 
         assert said.out.splitlines()[-1].endswith("less than 5 GB are free")
 
 
+def test_a_slow_network_and_a_fall_back_are_said_beside_the_answer(nvr: Nvr, site: Site) -> None:
+    slow = {**camera("recording"), "slow_network": {"fps": 12.34, "announced_fps": 30.0}}
+    fallen = {**camera("recording"), "multicast_trouble": "no packet came"}
+    with site.daemon() as daemon:
+        daemon.status_is = {"version": "1", "cameras": [slow, fallen], "volumes": [VOLUME]}
+        said = nvr("status")
+    assert said.code == 0
+    assert said.err.splitlines() == [
+        "nvr: the camera 'gate' announced 30 pictures a second, 12.3 arrive: its network is slow; multicast does not "
+        "suffer from delay (transport)",
+        "nvr: the video of 'gate' comes over HTTP, not by multicast: no packet came",
+    ]
+
+
 def test_without_a_daemon_the_index_the_configuration_and_the_disk_are_asked(nvr: Nvr, site: Site) -> None:
     with site.index() as filling:
         run = filling.run(NOON_US)

@@ -20,6 +20,7 @@ from nvr.config import (
     Recording,
     RuleTable,
     ScheduleTable,
+    TimelapseTable,
     Volume,
     load,
 )
@@ -69,6 +70,7 @@ def test_the_example_is_right_with_every_comment_that_holds_a_key_made_a_key(tmp
         (Recording, "[recording]"),
         (MetricsListen, "[metrics]"),
         (Camera, "[camera.gate]"),
+        (TimelapseTable, "# [camera.gate.timelapse]"),
         (ScheduleTable, "# [schedule.nights]"),
         (RuleTable, "# [[rule]]"),
     ],
@@ -82,6 +84,8 @@ def test_every_key_is_in_the_example_with_a_word_about_it(table: type, header: s
         key = field.alias or name
         if header == "" and key in ("volume", "recording", "metrics", "camera", "schedule", "rule"):
             assert re.search(rf"^(# )?\[+{key}[\].]", text, re.MULTILINE), key
+        elif table is Camera and key == "timelapse":
+            assert re.search(r"^# \[camera\.gate\.timelapse\]", text, re.MULTILINE)
         else:
             assert re.search(rf"^(# )?{key} = \S.* # \S", section, re.MULTILINE), f"{header} {key}"
 

@@ -203,6 +203,17 @@ def test_user_data_is_that_after_the_group_and_none_before_it() -> None:
     assert [unit.gov_seconds for unit in units] == [1, None, None, 1, None]
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_where_bytes_are_missing_nothing_counts_before_the_next_i_vop(whole: bool) -> None:
+    splitter = UnitSplitter()
+    units = splitter.feed(key(0), None, whole) + splitter.feed(picture(1, 1), None, whole)
+    splitter.lose()
+    for part in (picture(1, 3), key(4), picture(1, 5), picture(1, 6)):
+        units += splitter.feed(part, None, whole)
+    assert told(units) == ("I0 P1 I4 P5 P6" if whole else "I0 I4 P5")
+    assert (splitter.skipped, splitter.damaged) == (1, 0)
+
+
 def test_a_layer_that_cannot_be_recorded_ends_the_attempt() -> None:
     with pytest.raises(NotDecodable, match="8x480"):
         fed(vol(8, 480) + picture(0, 0))

@@ -17,11 +17,13 @@ from typing import Final
 
 import av
 
+from nvr.jvc import jpeg
 from nvr.media import boxes, label
 from nvr.simulator.camera import Camera
 from nvr.simulator.options import CameraOptions, EncodeSettings
 from nvr.simulator.scene import read_counter
 from nvr.simulator.truth import SentVop
+from nvr.store.clip_snapshots import snapshot_of
 from nvr.store.rows import Alarm, Clip, ClipState
 from tests.system.footage import US, decode
 from tests.system.house import House
@@ -30,7 +32,8 @@ from tests.system.world import World
 PRE_S: Final = 2
 POST_S: Final = 1
 MODES: Final = ("continuous", "alarm")
-RULES: Final = {"door": 1, "yard": 2}
+SNAPSHOT_RULE: Final = "door"
+RULES: Final = {SNAPSHOT_RULE: 1, "yard": 2}
 """Which input sets them off."""
 
 _ENCODE: Final = EncodeSettings(frame_size="qvga", frame_rate=Fraction(15), i_interval=8, bitrate_bps=200_000)
@@ -117,6 +120,7 @@ def _house(folder: Path, ports: dict[str, tuple[int, int]], modes: dict[str, str
     )
     for rule, number in RULES.items():
         text += f'[[rule]]\nname = "{rule}"\nwhen = ["m{number}"]\nwhile_active = false\n'
+        text += f"snapshot = {str(rule == SNAPSHOT_RULE).lower()}\n"
     house.config.write_text(text)
     return house
 
@@ -290,6 +294,25 @@ def check_counters(story: Story, camera: str) -> int:
                     assert told == (records[number].counter, records[number].clock_ms), f"{clip}, picture {number}"
                     read += 1
     return read
+
+
+def check_snapshots(story: Story, camera: str) -> int:
+    """A clip of the rule with `snapshot` has a JPEG of its first alarm, the others have none; how many there are."""
+    found = 0
+    for clip in story.clips(camera):
+        if clip.path is None:
+            continue
+        picture = snapshot_of(story.path(clip))
+        assert picture.exists() is (clip.rule == SNAPSHOT_RULE), clip
+        if clip.rule == SNAPSHOT_RULE:
+            said = jpeg.facts(picture.read_bytes())
+            assert said.camera_id == camera.encode()
+            assert said.clock_us is not None
+            assert -US < said.clock_us - clip.alarm_at_us < 20 * US
+            _, told = story.house.command("clips", "show", str(clip.id), "--json")
+            assert json.loads(told)["snapshot"] == str(picture)
+            found += 1
+    return found
 
 
 def check_plays(story: Story) -> int:

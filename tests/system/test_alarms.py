@@ -39,3 +39,10 @@ def test_files_of_clips_play(story: Story) -> None:
 
 def test_a_waiting_camera_keeps_only_what_alarms_want_and_says_so(story: Story) -> None:
     alarms_raised.check_waits(story, "alarm-0")
+
+
+@pytest.mark.parametrize("camera", _CAMERAS)
+def test_an_alarm_of_a_rule_with_snapshot_leaves_a_jpeg_of_its_moment_beside_the_clip(
+    story: Story, camera: str
+) -> None:
+    assert alarms_raised.check_snapshots(story, camera) > 0

@@ -1,0 +1,230 @@
+"""A day of a camera as a short film: one key picture of the recording every so often, as it was recorded.
+
+Made from sealed segments some time after a day (UTC) has ended, beside the footage:
+
+    <camera>/timelapse/<YYYY>/<MM>/<YYYYMMDD>.mp4
+
+It is a copy and has no row: what an attempt left behind is taken away by the next one, a film older than it is to be
+kept is unlinked here.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from nvr.clock import Clock
+from nvr.media import boxes
+from nvr.media.durable import Disk, DurableFile
+from nvr.media.errors import MediaError
+from nvr.media.frame import Vol
+from nvr.media.mp4 import Mp4File
+from nvr.media.mpeg4 import coding
+from nvr.record.shelf import Shelf, Shelves
+from nvr.record.timelapse_plan import Picker, TimelapsePlan
+from nvr.store.errors import DiskFull, VolumeMissing
+from nvr.store.names import PART, TIMELAPSE, day_of, numbered, parse_timelapse_name, timelapse_path
+from nvr.store.reader import Reader
+from nvr.store.rows import Segment, SegmentState
+from nvr.units import US
+
+log = logging.getLogger(__name__)
+
+_DAY_US: Final = 86_400 * US
+_SETTLED_US: Final = 90 * 60 * US  # after midnight: the longest segment that began the day before is sealed by then
+_DAYS_BACK: Final = 7  # what nights that nvr was off did not make
+_TIME_BASE: Final = Fraction(1, 90_000)
+_PICTURE_TICKS: Final = 3_600  # 25 pictures a second
+_FRAGMENT_US: Final = 2 * US
+_TROUBLE: Final = (OSError, MediaError, DiskFull, VolumeMissing)
+
+
+class Timelapse:
+    """The films of all cameras; `run` is a job."""
+
+    def __init__(self, plans: Sequence[TimelapsePlan], reader: Reader, shelves: Shelves, clock: Clock) -> None:
+        self._plans = plans
+        self._reader = reader
+        self._shelves = {shelf.name: shelf for shelf in shelves.all}
+        self._clock = clock
+
+    def run(self, stopping: threading.Event) -> None:
+        """Makes the films of the last days that are not there, and unlinks those that are too old.
+
+        Ends soon once `stopping` is set; a film that is not whole then is made anew. Raises the last OSError,
+        DiskFull or VolumeMissing that kept a film from being made, when all others are done.
+        """
+        trouble: Exception | None = None
+        for plan in self._plans:
+            self._prune(plan)
+            for day in self._days():
+                if stopping.is_set():
+                    return
+                try:
+                    self._make(plan, day, stopping)
+                except _Stopped:
+                    return
+                except _TROUBLE as failed:
+                    trouble = failed
+        if trouble is not None:
+            raise OSError(f"a time-lapse was not made: {trouble}") from trouble
+
+    def _days(self) -> Iterator[date]:
+        """The last days that are over and settled, latest first."""
+        last = day_of(self._clock.utc_us() - _SETTLED_US) - timedelta(days=1)
+        return (last - timedelta(days=back) for back in range(_DAYS_BACK))
+
+    def _make(self, plan: TimelapsePlan, day: date, stopping: threading.Event) -> None:
+        path = timelapse_path(plan.camera, day)
+        if any((shelf.place.path / path).exists() for shelf in self._present()):
+            return
+        start_us = _start_of(day)
+        segments = self._reader.segments_between(plan.camera, start_us, start_us + _DAY_US)
+        shelf = self._shelf_for(segments)
+        if shelf is None or shelf.volume is None:
+            return
+        target = shelf.place.path / path
+        shelf.archive.make_folder(shelf.volume, target.parent)
+        film = _Film(shelf.archive.disk, target, {"title": f"{plan.camera} {day}", "comment": _comment(plan)})
+        try:
+            for picture in self._chosen(segments, plan, start_us, stopping):
+                film.add(*picture)
+            pictures = film.finish()
+        finally:
+            film.let_go()
+        if pictures:
+            extra = {"camera": plan.camera, "action": "timelapse", "path": path, "pictures": pictures}
+            log.info("time-lapse made", extra=extra)
+
+    def _chosen(
+        self, segments: Sequence[Segment], plan: TimelapsePlan, start_us: int, stopping: threading.Event
+    ) -> Iterator[tuple[bytes, Vol]]:
+        """The pictures of the film, read where they lie; a segment that cannot be read has none."""
+        picker = Picker(plan.every_us)
+        for segment in segments:
+            begun_s = time.monotonic()
+            try:
+                yield from self._chosen_of(segment, picker, start_us)
+            except (FileNotFoundError, MediaError, VolumeMissing) as trouble:
+                log.warning(
+                    "time-lapse without a part of the day: %s",
+                    trouble,
+                    extra={"camera": plan.camera, "action": "timelapse", "segment": segment.path},
+                )
+            # Rests as long as it worked: recorders come first.
+            if stopping.wait(time.monotonic() - begun_s):
+                raise _Stopped
+
+    def _chosen_of(self, segment: Segment, picker: Picker, start_us: int) -> Iterator[tuple[bytes, Vol]]:
+        shelf = self._shelves.get(segment.volume)
+        if shelf is None or shelf.volume is None:
+            raise VolumeMissing(f"volume '{segment.volume}' is not there")
+        file = shelf.place.path / segment.path
+        movie = boxes.movie(file)
+        row = segment.row
+        with file.open("rb") as opened:
+            for sample in movie.samples:
+                utc_us = row.start_us + int(sample.ticks * movie.time_base * US)
+                if sample.key and start_us <= utc_us < start_us + _DAY_US and picker.takes(utc_us):
+                    yield os.pread(opened.fileno(), sample.size, sample.offset), movie.vol
+
+    def _shelf_for(self, segments: Sequence[Segment]) -> Shelf | None:
+        """The volume of the day's first segment that takes footage; None where none does, or nothing was recorded."""
+        for segment in segments:
+            shelf = self._shelves.get(segment.volume)
+            if segment.row.state is SegmentState.OK and shelf is not None and shelf.volume is not None:
+                return shelf if shelf.refusal is None else None
+        return None
+
+    def _present(self) -> Iterator[Shelf]:
+        return (shelf for shelf in self._shelves.values() if shelf.volume is not None)
+
+    def _prune(self, plan: TimelapsePlan) -> None:
+        """Unlinks films that are older than they are to be kept."""
+        oldest = day_of(self._clock.utc_us()) - timedelta(days=plan.keep_days)
+        for shelf in self._present():
+            folder = shelf.place.path / plan.camera / TIMELAPSE
+            for file in sorted(folder.glob("[0-9]*/[0-9]*/*.mp4")) if folder.is_dir() else []:
+                day = parse_timelapse_name(file.name)
+                if day is not None and day < oldest:
+                    shelf.archive.disk.unlink(file)
+                    shelf.archive.disk.fsync_directory(file.parent)
+
+
+class _Stopped(Exception):
+    """nvr is stopping."""
+
+
+class _Film:
+    """One day's film being written; a further file where the coding changes, since one MP4 holds one."""
+
+    def __init__(self, disk: Disk, target: Path, metadata: Mapping[str, str]) -> None:
+        self._disk = disk
+        self._target = target
+        self._metadata = metadata
+        self._coding = b""
+        self._parts: list[tuple[Path, Path]] = []
+        """Files as they are called now, and as they will be."""
+        self._file: DurableFile | None = None
+        self._mp4: Mp4File | None = None
+        self._ticks = 0
+        self._pictures = 0
+
+    def add(self, data: bytes, vol: Vol) -> None:
+        """Another picture, byte for byte. Raises OSError, NotDecodable."""
+        if self._mp4 is None or coding(vol) != self._coding:
+            self._end()
+            self._begin(vol)
+        if self._mp4 is not None:
+            self._mp4.add(data, self._ticks, _PICTURE_TICKS, True)
+        self._ticks += _PICTURE_TICKS
+        self._pictures += 1
+
+    def finish(self) -> int:
+        """Closes, syncs and names what was written; how many pictures. Raises OSError, NotDecodable."""
+        self._end()
+        # The first one last: while it is missing the day is not done.
+        for part, file in reversed(self._parts):
+            self._disk.rename_noreplace(part, file)
+        if self._parts:
+            self._disk.fsync_directory(self._target.parent)
+        return self._pictures
+
+    def let_go(self) -> None:
+        """Leaves what is not finished as it is; harmless after `finish`."""
+        if self._mp4 is not None:
+            self._mp4.abandon()
+        if self._file is not None:
+            self._file.close()
+
+    def _begin(self, vol: Vol) -> None:
+        file = self._target.with_name(numbered(self._target.name, len(self._parts) + 1))
+        part = file.with_name(file.name + PART)
+        for left in (part, file):  # of an earlier attempt: copies of footage that is still there
+            if left.exists():
+                self._disk.unlink(left)
+        self._file = DurableFile.create(part, self._disk)
+        self._mp4 = Mp4File(self._file, vol, _TIME_BASE, self._metadata, fragment_us=_FRAGMENT_US)
+        self._coding = coding(vol)
+        self._parts.append((part, file))
+        self._ticks = 0
+
+    def _end(self) -> None:
+        if self._mp4 is not None and self._file is not None:
+            self._mp4.close()
+            self._file.full_sync()
+            self._file.close()
+        self._mp4 = self._file = None
+
+
+def _start_of(day: date) -> int:
+    return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * US
+
+
+def _comment(plan: TimelapsePlan) -> str:
+    return f"one picture every {plan.every_us / US:g} s, UTC"
