@@ -31,7 +31,7 @@ from nvr.store import tables
 from nvr.store.connections import reader_engine, still_engine, translated, wal_path
 from nvr.store.errors import IndexDamaged
 from nvr.store.lock import daemon_kept_out
-from nvr.store.names import parse_segment_name, segment_path
+from nvr.store.names import numbered, parse_segment_name, segment_path
 from nvr.store.rows import (
     Alarm,
     AlarmLinkRow,
@@ -227,6 +227,16 @@ class Reader:
             values = {"camera_is": camera_id, "start_is": start_us, "end_is": end_us}
             return [KnownFile(*row) for row in connection.execute(_known_files, values)]
 
+    def folders_of(self, camera_id: int) -> list[str]:
+        """Every folder that the camera's files lie in: the names it had."""
+        with self._asking() as connection:
+            return list(connection.execute(_folders_of, {"camera_is": camera_id}).scalars())
+
+    def days_of(self, camera_id: int) -> list[int]:
+        """The days, since the epoch, in which segments of the camera begin."""
+        with self._asking() as connection:
+            return list(connection.execute(_days_of, {"camera_is": camera_id}).scalars())
+
     def segment_by_name(self, name: str) -> Segment | None:
         """The one whose file has this name or path, with or without its folders; None where there is no row for it."""
         said = parse_segment_name(name.rpartition("/")[2])
@@ -310,6 +320,18 @@ class Reader:
             rows = connection.execute(_newest_spans, {"slug_is": camera, "most": limit})
             return [_span_of(row) for row in rows]
 
+    def accounted_until(self, camera_id: int) -> int | None:
+        """Up to when segments and spans of the camera tell: its last end, or where what goes on began."""
+        with self._asking() as connection:
+            values = {"camera_is": camera_id}
+            known = [connection.execute(question, values).scalar() for question in _last_moments]
+            return max((at_us for at_us in known if at_us is not None), default=None)
+
+    def overlapping_spans(self, camera_id: int) -> list[int]:
+        """Where a span begins before the one of its epoch before it has ended, which must not be; a few."""
+        with self._asking() as connection:
+            return list(connection.execute(_overlapping, {"camera_is": camera_id}).scalars())
+
     # ---- alarms and clips
 
     def alarms_between(
@@ -376,6 +398,17 @@ class Reader:
         with self._asking() as connection:
             values = {"after_id": after, "most": limit}
             return [_clip_of(row) for row in connection.execute(_locked_clips, values)]
+
+    def clip_of_file(self, volume_id: int, path: str) -> int | None:
+        """The clip whose file, or one of whose files, this is."""
+        with self._asking() as connection:
+            for word in path.removesuffix(".mp4").split("-")[-2:]:
+                row = connection.execute(_clip_by_id, {"id_is": int(word) if word.isdecimal() else 0}).one_or_none()
+                if row is None or row.volume_id != volume_id or row.path is None:
+                    continue
+                if path in {numbered(row.path, number) for number in range(1, row.files + 1)}:
+                    return int(row.id)
+        return None
 
     def members_of(self, clip_id: int) -> list[ClipMember]:
         """The segments that a clip has a part of, in the order of time."""
@@ -729,6 +762,8 @@ _known_files = (
     )
 )
 
+_days_of = text("SELECT DISTINCT start_us / 86400000000 FROM segment WHERE camera_id = :camera_is")
+
 _view, _look = tables.view, tables.look
 _what_view_is = (
     *(_view.c.kind, _view.c.pan_from, _view.c.pan_to, _view.c.tilt_from, _view.c.tilt_to),
@@ -785,6 +820,16 @@ _newest_spans = (
     select(_gap).where(_gap.c.camera_id == _camera_is_slug).order_by(_gap.c.id.desc()).limit(bindparam("most"))
 )
 
+_last_moments = (
+    text("SELECT end_us FROM segment WHERE camera_id = :camera_is ORDER BY start_us DESC LIMIT 1"),
+    text("SELECT coalesce(end_us, start_us) FROM gap WHERE camera_id = :camera_is ORDER BY start_us DESC LIMIT 1"),
+)
+_overlapping = text(
+    "SELECT start_us FROM (SELECT start_us, max(coalesce(end_us, 1 << 62)) OVER (PARTITION BY epoch ORDER BY start_us"
+    " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_us FROM gap WHERE camera_id = :camera_is)"
+    " WHERE before_us > start_us LIMIT 5"
+)
+
 _run_by_id = select(_run).where(_run.c.id == bindparam("id_is"))
 _runs_between = (
     select(_run)
@@ -808,6 +853,7 @@ _corrected_runs = (
     )
     .order_by(_run.c.id)
 )
+_folders_of = select(_run.c.folder).where(_run.c.camera_id == bindparam("camera_is")).distinct()
 _open_runs = select(_run).where(_run.c.ended_us.is_(None)).order_by(_run.c.id)
 _last_epochs = (select(func.max(_run.c.epoch)), select(func.max(_gap.c.epoch)))
 

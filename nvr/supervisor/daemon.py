@@ -9,7 +9,9 @@ import gc
 import logging
 import os
 import signal
+import sys
 import time
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -20,14 +22,19 @@ from nvr import __version__, config
 from nvr import log as logs
 from nvr.clock import Clock, HostClock
 from nvr.metrics import Metrics
+from nvr.record.writer import Identity
 from nvr.store.errors import DiskFull, IndexDamaged, SchemaTooNew, StoreBusy
+from nvr.store.names import segment_path
 from nvr.store.recovery import STOPPED
+from nvr.store.schema import INDEX_NAME
 from nvr.supervisor import wiring
 from nvr.supervisor.host_clock import HostClockWatch
+from nvr.supervisor.index_watch import IndexWatch
 from nvr.supervisor.jobs import Jobs
 from nvr.supervisor.restart import Patience
 from nvr.supervisor.service import Answers
 from nvr.supervisor.unit import CameraUnit
+from nvr.supervisor.upkeep import Upkeep
 from nvr.units import US
 from nvr.web import app as api
 from nvr.web import metrics as metrics_page
@@ -46,6 +53,10 @@ _JOBS_S: Final = 1.0  # a job looks at least this often whether it should end; i
 _COLLECT_S: Final = 0.25  # what a crash of this process may lose in sockets; half a second of video fits in one
 _COLLECTS_PER_LOOK: Final = 4
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
+_ANSWER_S: Final = 10.0
+_BACKUP_AT: Final = (2, 15)  # UTC; whatever the zone, some hour of the night or a quiet one
+_FIRST_CHECK_S: Final = 600.0  # after a start has calmed down
+_CHECK_PERIOD_S: Final = 86_400.0
 _STEP_US: Final = US // 2  # as the timeline: more than any daemon slews within a second
 _RESTART_S: Final = 2.0  # between an unexpected failure of a camera's unit and its next life
 _CANNOT_START: Final = (StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, CannotListen, OSError)
@@ -70,6 +81,11 @@ def main(config_path: Path | None, log_format: str = "auto", *, debug: bool = Fa
         except CannotListen as trouble:
             store.close(_CLOSE_S)
             return _cannot_start(trouble)
+    if daemon.begins_again:
+        # The same process with another life: whoever watches over it sees no end, and no camera waits for long.
+        log.warning("nvr begins again, with another index", extra={"action": "restart"})
+        logging.shutdown()
+        daemon.begin_again()
     if not ended_well:
         # A thread hangs in a disk that does not answer; the interpreter's own end would wait for it.
         logging.shutdown()
@@ -92,15 +108,28 @@ class Daemon:
         self._clock = clock
         self._units: dict[str, CameraUnit] = {}
         self._failed: dict[str, str] = {}
+        self._loop: asyncio.AbstractEventLoop
         self._stopping = asyncio.Event()
         self._host_clock = HostClockWatch(store.index, metrics, clock)
         self._jobs = Jobs(metrics, clock)
+        self._index_watch = IndexWatch(store.index, settings.data_dir / INDEX_NAME, clock)
+        self._upkeep = Upkeep(store, settings.data_dir, metrics, clock, self._live_files)
         self._utc_less_mono_us = int(clock.utc_us() - clock.mono_us())
         metrics.index_queue_length = store.index.queue_length
         metrics.index_wal_bytes = store.index.wal_bytes
 
+    @property
+    def begins_again(self) -> bool:
+        """It stopped because its index is of no use any more: the next life makes another."""
+        return self._index_watch.wants_another_life
+
+    def begin_again(self) -> None:
+        """Runs nvr anew in this process, as it was called. Does not return."""
+        self._index_watch.begin_another_life([sys.executable, *sys.orig_argv[1:]])
+
     async def run(self) -> bool:
         """Records until a signal. False where a disk kept something from being sealed in time. Raises CannotListen."""
+        self._loop = asyncio.get_running_loop()
         self._take_signals()
         self._host_clock.look()
         self._make_units()
@@ -177,6 +206,7 @@ class Daemon:
             self._store.shelves.all,
             self._host_clock.standing,
             self._store.exporter,
+            self._upkeep,
         )
         await doors.enter_async_context(await serve(api.build(answers), unix=self._settings.data_dir / SOCKET_NAME))
         if self._settings.metrics.address is not None:
@@ -184,7 +214,22 @@ class Daemon:
             await doors.enter_async_context(page)
 
     def _arrange_jobs(self) -> None:
-        """What is done regularly beside recording: a line `self._jobs.every(...)` or `self._jobs.nightly(...)` each."""
+        """What is done regularly beside recording."""
+        upkeep = self._upkeep
+        self._jobs.nightly("backup", *_BACKUP_AT, upkeep.back_up)
+        first_s = 0.0 if upkeep.has_much_to_enter else _FIRST_CHECK_S
+        self._jobs.every("check", _CHECK_PERIOD_S, upkeep.check, first_s=first_s)
+
+    def _live_files(self) -> set[Path]:
+        """Files that are not in the index yet; for other threads than the loop's."""
+        told: Future[set[Path]] = Future()
+
+        def tell() -> None:
+            segments = [segment for unit in self._units.values() for segment in unit.recorder.uncommitted()]
+            told.set_result({segment.shelf.place.path / _path_of(segment.identity) for segment in segments})
+
+        self._loop.call_soon_threadsafe(tell)
+        return told.result(_ANSWER_S)
 
     def _say_ready(self) -> None:
         log.info(
@@ -274,6 +319,8 @@ class Daemon:
             unit.tick()
         self._look_at_volumes()
         self._look_at_clips()
+        if self._index_watch.look():
+            self._stopping.set()
 
     def _look_at_clips(self) -> None:
         """A clip is made into a file once nothing of it is still being written."""
@@ -303,3 +350,7 @@ class Daemon:
         for shelf in self._store.shelves.all:
             if not shelf.looking:
                 shelf.looking = shelf.put(0, shelf.look)
+
+
+def _path_of(identity: Identity) -> str:
+    return segment_path(identity.camera, identity.start_us, identity.run, identity.seq)
