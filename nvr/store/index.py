@@ -594,13 +594,34 @@ def _enter_segments(connection: Connection, entries: Sequence[Entry]) -> list[tu
         connection.execute(_longer_segment, {"id_is": camera_id, "longest_segment_us": longest_us})
         connection.execute(_known_since, {"id_is": camera_id, "at_us": min(row.start_us for row in ours)})
         _uncover(connection, camera_id, [(row.start_us, row.end_us) for row in ours])
-    for number, entry in enumerate(fresh, first_id):
-        if entry.looks:
-            _add_looks(connection, entry.row.camera_id, number, entry.looks)
+    _enter_looks(
+        connection, [(entry.row.camera_id, number, entry.looks) for number, entry in enumerate(fresh, first_id)]
+    )
     if clips.any_may_hold(connection):
         for number in range(first_id, first_id + len(fresh)):
             clips.hold_segment(connection, number)
     return sorted(known)
+
+
+def _enter_looks(connection: Connection, segments: Sequence[tuple[int, int, Sequence[Look]]]) -> None:
+    """As `_add_looks` for many segments. Past SQLAlchemy, which would take longer than all the rest of a file."""
+    cursor: Any = connection.connection.cursor()
+    ids: dict[tuple[int, View], int] = {}
+    rows = []
+    for camera_id, segment_id, looks in segments:
+        for look in looks:
+            view_id = ids.get((camera_id, look.view))
+            if view_id is None:
+                view_id = ids[camera_id, look.view] = _id_of_view_by(cursor, camera_id, look.view)
+            rows.append((segment_id, look.start_us, look.end_us - look.start_us, view_id))
+    cursor.executemany("INSERT INTO look (segment_id, start_us, duration_us, view_id) VALUES (?, ?, ?, ?)", rows)
+
+
+def _id_of_view_by(cursor: Any, camera_id: int, view: View) -> int:
+    preset = tables.NO_PRESET if view.preset is None else view.preset
+    values = (camera_id, *view.box, preset, view.kind.value)
+    known = cursor.execute(_VIEW_ID, values).fetchone()
+    return int(cursor.execute(_ADD_VIEW, values).lastrowid if known is None else known[0])
 
 
 def _first_of_each_run(entries: Sequence[Entry]) -> list[Run]:
@@ -805,6 +826,11 @@ _drop_segment = delete(_segment).where(_segment.c.id == bindparam("id_is"))
 _of_view = [column for column in _view.columns if column.name != "id"]
 _view_id = select(_view.c.id).where(*(column == bindparam(column.name) for column in _of_view))
 _add_view = insert(_view).values({column.name: bindparam(column.name) for column in _of_view})
+_VIEW_COLUMNS: Final = (
+    *("camera_id", "pan_from", "pan_to", "tilt_from", "tilt_to", "zoom_from", "zoom_to", "preset", "kind"),
+)
+_VIEW_ID: Final = f"SELECT id FROM view WHERE {' AND '.join(f'{name} = ?' for name in _VIEW_COLUMNS)}"  # noqa: S608 - names
+_ADD_VIEW: Final = f"INSERT INTO view ({', '.join(_VIEW_COLUMNS)}) VALUES ({', '.join('?' * len(_VIEW_COLUMNS))})"  # noqa: S608
 _add_look = insert(_look).values({column.name: bindparam(column.name) for column in _look.columns})
 _is_of_segment = _look.c.segment_id == bindparam("segment_is")
 _views_of_segment = select(_look.c.view_id).where(_is_of_segment).distinct()

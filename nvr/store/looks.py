@@ -12,7 +12,7 @@ from typing import Final
 
 from nvr.media.errors import NotDecodable
 from nvr.media.label import Label
-from nvr.media.positions import Fact, Rest, unpack_facts, unpack_rests
+from nvr.media.positions import Fact, Rest, unpack_track
 from nvr.store.rows import Box, Look, LookKind, View
 from nvr.units import US, PanTiltZoom
 
@@ -196,7 +196,7 @@ def looks_of(said: Label, ticks: Sequence[int]) -> list[Look]:
     """
     if said.positions is None:
         return []
-    rests, facts = unpack_rests(said.positions), unpack_facts(said.positions)
+    rests, facts = unpack_track(said.positions)
     if sum(rest.frames for rest in rests) != len(ticks) or said.frames != len(ticks):
         raise NotDecodable(f"a position track that is not of {len(ticks)} pictures")
     if not ticks or ticks[-1] >= said.duration_ticks:

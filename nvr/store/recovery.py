@@ -362,7 +362,12 @@ class Desk:
                 self._leave(path, f"it is a copy of {where}")
             else:
                 self._note_found(row)
-                self._count("adopted", path)
+                self._report.segments["adopted"] += 1
+                log.debug("file entered", extra={"action": "recovery-adopted", "path": str(path)})
+        log.info(
+            "files entered",
+            extra={"action": "recovery-adopted", "files": len(read) - len(known), "folder": self._folder},
+        )
 
     def _adopt_part(self, path: Path, sealed: Path) -> None:
         condition = boxes.examine(path)
