@@ -66,7 +66,7 @@ def enter(connection: Connection, values: dict[str, Any]) -> bool:
         if values["locked"]:
             connection.execute(_lock_file, {"path_is": values["path"], "volume_is": values["volume_id"]})
         return False
-    connection.execute(_enter, {**values, "until_us": None, "state": ClipState.CLOSED.value})
+    connection.execute(_enter, {**values, "until_us": None, "state": ClipState.CLOSED.value, "sha256": None})
     return True
 
 

@@ -209,6 +209,16 @@ class Index:
         values = {"id_is": segment_id, "state": state.value}
         return self.do(lambda connection: _nothing(connection.execute(_mark_segment, values)))
 
+    def note_hash(self, segment_id: int, sha256: bytes) -> "Future[None]":
+        """Notes what a segment's file holds."""
+        values = {"id_is": segment_id, "sha256": sha256}
+        return self.do(lambda connection: _nothing(connection.execute(_note_hash, values)))
+
+    def note_clip_hash(self, clip_id: int, sha256: bytes) -> "Future[None]":
+        """Notes what a clip's files hold, one behind the other."""
+        values = {"id_is": clip_id, "sha256": sha256}
+        return self.do(lambda connection: _nothing(connection.execute(_note_clip_hash, values)))
+
     def condemn(self, segment_ids: Sequence[int], since_us: int) -> "Future[Condemned]":
         """Takes promises back: rows become garbage rows in one transaction; only after that files may be unlinked.
 
@@ -815,6 +825,8 @@ _longer_segment = (
     .values(longest_segment_us=bindparam("longest_segment_us"))
 )
 _mark_segment = update(_segment).where(_segment.c.id == bindparam("id_is")).values(state=bindparam("state"))
+_note_hash = update(_segment).where(_segment.c.id == bindparam("id_is")).values(sha256=bindparam("sha256"))
+_note_clip_hash = update(tables.clip).where(tables.clip.c.id == bindparam("id_is")).values(sha256=bindparam("sha256"))
 _segment_file = (
     select(_segment.c.volume_id, _segment.c.start_us, _segment.c.run, _segment.c.seq, _run.c.folder, _volume.c.name)
     .join(_run, _run.c.id == _segment.c.run)

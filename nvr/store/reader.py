@@ -237,6 +237,12 @@ class Reader:
         with self._asking() as connection:
             return list(connection.execute(_days_of, {"camera_is": camera_id}).scalars())
 
+    def segments_without_hash(self, *, after: int, limit: int) -> list[Segment]:
+        """Segments that are as promised and of whose content nothing is noted, by id."""
+        with self._asking() as connection:
+            values = {"after_id": after, "most": limit}
+            return [_segment_of(row) for row in connection.execute(_without_hash, values)]
+
     def segment_by_name(self, name: str) -> Segment | None:
         """The one whose file has this name or path, with or without its folders; None where there is no row for it."""
         said = parse_segment_name(name.rpartition("/")[2])
@@ -392,6 +398,12 @@ class Reader:
         with self._asking() as connection:
             values = {"after_id": after, "most": limit}
             return [_clip_of(row) for row in connection.execute(_clips_to_export, values)]
+
+    def clips_without_hash(self, *, after: int, limit: int) -> list[Clip]:
+        """Clips with a file of whose content nothing is noted, by id."""
+        with self._asking() as connection:
+            values = {"after_id": after, "most": limit}
+            return [_clip_of(row) for row in connection.execute(_clips_without_hash, values)]
 
     def locked_clips(self, *, after: int = 0, limit: int = 100) -> list[Clip]:
         """Clips that nothing deletes, by id."""
@@ -675,6 +687,7 @@ def _clip_of(row: Row[Any]) -> Clip:
         note=row.note,
         unconnected=bool(row.unconnected),
         alarm_since_us=row.since_us,
+        sha256=row.sha256,
     )
 
 
@@ -735,6 +748,15 @@ _first_segment = _of_camera.order_by(_segment.c.start_us, _segment.c.id)
 _last_segment = _of_camera.order_by(_segment.c.start_us.desc(), _segment.c.id.desc())
 _segment_by_id = _segments.where(_segment.c.id == bindparam("id_is"))
 _segment_by_seq = _segments.where(_segment.c.run == bindparam("run_is"), _segment.c.seq == bindparam("seq_is"))
+_without_hash = (
+    _segments.where(
+        _segment.c.id > bindparam("after_id"),
+        _segment.c.sha256.is_(None),
+        _segment.c.state == SegmentState.OK.value,
+    )
+    .order_by(_segment.c.id)
+    .limit(bindparam("most"))
+)
 _last_of_run = _segments.where(_segment.c.run == bindparam("run_is")).order_by(_segment.c.seq.desc()).limit(1)
 _last_recorded = (
     select(_segment.c.end_us)
@@ -943,6 +965,7 @@ _clip_by_id = _clips.where(_clip.c.id == bindparam("id_is"))
 _open_clips = _clips.where(_clip.c.end_us.is_(None)).order_by(_clip.c.id)
 _next_clips = _clips.where(_clip.c.id > bindparam("after_id")).order_by(_clip.c.id).limit(bindparam("most"))
 _clips_to_export = _next_clips.where(_clip.c.exported_at_us.is_(None), _clip.c.end_us.is_not(None))
+_clips_without_hash = _next_clips.where(_clip.c.sha256.is_(None), _clip.c.path.is_not(None))
 _locked_clips = _next_clips.where(_clip.c.locked == 1)
 _members_of = (
     _segments.add_columns(

@@ -396,6 +396,8 @@ class Clip:
     """Its alarm happened while nobody listened."""
     alarm_since_us: int | None = None
     """Then, where nobody knows better: no earlier than this."""
+    sha256: bytes | None = None
+    """Of each of its files, one behind the other; None until somebody computed it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,8 +111,10 @@ def restore_newest(index_path: Path, volumes: Sequence[Path], place: Path | None
 
 
 def note_damage(index_path: Path, why: str) -> None:
-    """Tells the next start that the index is damaged; it then begins again. Raises OSError."""
+    """Tells the next start that the index is damaged; it then begins again. The first word counts. Raises OSError."""
     note = index_path.with_name(NOTE_NAME)
+    if note.exists():
+        return
     note.write_text(why + "\n")
     Disk().fsync_directory(note.parent)
 
@@ -129,9 +131,15 @@ def rescue(connection: Connection, index_path: Path, now_us: int) -> Path:
     draft = copy.with_name(copy.name + ".part")
     draft.unlink(missing_ok=True)
     source: Any = connection.connection.dbapi_connection
-    with closing(sqlite3.connect(draft)) as target:
-        source.backup(target)
-        target.execute("PRAGMA journal_mode=DELETE")
+    # SQLite copies from no connection that is writing: what was put before is committed, and the rest of the
+    # transaction, which nobody has been told of, begins anew.
+    source.execute("COMMIT")
+    try:
+        with closing(sqlite3.connect(draft)) as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode=DELETE")
+    finally:
+        source.execute("BEGIN IMMEDIATE")
     backup.check_whole(draft, quick=True)
     backup.sync(draft)
     draft.replace(copy)

@@ -57,6 +57,7 @@ _ANSWER_S: Final = 10.0
 _BACKUP_AT: Final = (2, 15)  # UTC; whatever the zone, some hour of the night or a quiet one
 _FIRST_CHECK_S: Final = 600.0  # after a start has calmed down
 _CHECK_PERIOD_S: Final = 86_400.0
+_HASH_PERIOD_S: Final = 20.0  # soon, while what was written is still in the host's cache
 _STEP_US: Final = US // 2  # as the timeline: more than any daemon slews within a second
 _RESTART_S: Final = 2.0  # between an unexpected failure of a camera's unit and its next life
 _CANNOT_START: Final = (StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, CannotListen, OSError)
@@ -113,7 +114,8 @@ class Daemon:
         self._host_clock = HostClockWatch(store.index, metrics, clock)
         self._jobs = Jobs(metrics, clock)
         self._index_watch = IndexWatch(store.index, settings.data_dir / INDEX_NAME, clock)
-        self._upkeep = Upkeep(store, settings.data_dir, metrics, clock, self._live_files)
+        hash_all = settings.recording.hash == "all"
+        self._upkeep = Upkeep(store, settings.data_dir, metrics, clock, self._live_files, hashes_segments=hash_all)
         self._utc_less_mono_us = int(clock.utc_us() - clock.mono_us())
         metrics.index_queue_length = store.index.queue_length
         metrics.index_wal_bytes = store.index.wal_bytes
@@ -219,6 +221,8 @@ class Daemon:
         self._jobs.nightly("backup", *_BACKUP_AT, upkeep.back_up)
         first_s = 0.0 if upkeep.has_much_to_enter else _FIRST_CHECK_S
         self._jobs.every("check", _CHECK_PERIOD_S, upkeep.check, first_s=first_s)
+        if self._settings.recording.hash != "off":
+            self._jobs.every("hash", _HASH_PERIOD_S, upkeep.hash)
 
     def _live_files(self) -> set[Path]:
         """Files that are not in the index yet; for other threads than the loop's."""
@@ -274,12 +278,14 @@ class Daemon:
 
     async def _seal(self) -> bool:
         """Seals every camera's segment and waits for the rows."""
-        sealed = await asyncio.gather(*(unit.close(STOPPED, _SEAL_S) for unit in self._units.values()))
+        # Of an index that is given up no row ever comes: the files tell the next life.
+        within_s = _CLOSE_S if self.begins_again else _SEAL_S
+        sealed = await asyncio.gather(*(unit.close(STOPPED, within_s) for unit in self._units.values()))
         late = [name for name, done in zip(self._units, sealed, strict=True) if not done]
         if late:
             log.error(
                 "segments not sealed in time; the next start mends them",
-                extra={"action": "stopped", "cameras": ",".join(late), "seconds": _SEAL_S},
+                extra={"action": "stopped", "cameras": ",".join(late), "seconds": within_s},
             )
         return not late
 

@@ -52,8 +52,9 @@ class IndexWatch:
         if time.monotonic() < self._not_before_s or self._rescuing:
             return False
         if damage.corrupt:
+            # Opening it again may not show what is wrong with it.
             with suppress(OSError):
-                salvage.note_damage(self._path, str(damage))  # opening it may not show what is wrong with it
+                salvage.note_damage(self._path, str(damage))
         self.wants_another_life = damage.corrupt or self._may_be_used_again()
         return self.wants_another_life
 

@@ -13,9 +13,10 @@ from typing import Any, Final
 from nvr.clock import Clock
 from nvr.metrics import Metrics
 from nvr.store import backup
-from nvr.store.check import Check, Depth, Finding, Kind
+from nvr.store.check import Check, Depth, Finding, Kind, sha256
 from nvr.store.errors import DiskFull, IndexDamaged, VolumeMissing
 from nvr.store.filling import Manners, fill
+from nvr.store.names import numbered
 from nvr.store.repair import Repairer
 from nvr.store.schema import INDEX_NAME
 from nvr.supervisor.wiring import Store
@@ -23,6 +24,7 @@ from nvr.supervisor.wiring import Store
 log = logging.getLogger(__name__)
 
 _LAGGING_BYTES: Final = 8 << 20  # a queue this long says that the recorders wait for the disk
+_PAGE: Final = 200
 _MOST_TOLD: Final = 20  # findings in the log, one line each; `nvr db check` shows them all
 _TROUBLE: Final = (OSError, DiskFull, VolumeMissing)
 
@@ -31,7 +33,14 @@ class Upkeep:
     """The jobs around one store. `live` tells the files that are not in the index yet, from any thread."""
 
     def __init__(
-        self, store: Store, data_dir: Path, metrics: Metrics, clock: Clock, live: Callable[[], set[Path]]
+        self,
+        store: Store,
+        data_dir: Path,
+        metrics: Metrics,
+        clock: Clock,
+        live: Callable[[], set[Path]],
+        *,
+        hashes_segments: bool = False,
     ) -> None:
         self._store = store
         self._index_path = data_dir / INDEX_NAME
@@ -39,6 +48,9 @@ class Upkeep:
         self._clock = clock
         self._live = live
         self._is_full = not store.recovery.unfinished
+        self._hashes_segments = hashes_segments
+        self._clips_hashed = self._segments_hashed = 0
+        """Up to which id everything was tried in this life."""
         metrics.index_backup_us = backup.newest_at_us(data_dir)
 
     @property
@@ -86,6 +98,42 @@ class Upkeep:
         if check.complete:
             self._metrics.index_inconsistencies = {kind.value: counts[kind] for kind in Kind}
             log.info("index checked", extra={"action": "index-check", "files": check.files, "wrong": counts.total()})
+
+    def hash(self, stopping: threading.Event) -> None:
+        """The SHA-256 of files that have none yet: of clips, and where it is wanted of segments."""
+        manners = Manners(stopping, self._some_disk_lags)
+        try:
+            self._hash_clips(manners)
+            if self._hashes_segments:
+                self._hash_segments(manners)
+        except InterruptedError:
+            return  # nvr is stopping
+
+    def _hash_clips(self, manners: Manners) -> None:
+        while page := self._store.reader.clips_without_hash(after=self._clips_hashed, limit=_PAGE):
+            for clip in page:
+                folder = self._folder(clip.volume)
+                if folder is not None and clip.path is not None:
+                    names = [numbered(clip.path, number) for number in range(1, clip.files + 1)]
+                    digests = [_sha256(folder / name, manners) for name in names]
+                    if None not in digests:
+                        found = b"".join(digest for digest in digests if digest is not None)
+                        self._store.index.note_clip_hash(clip.id, found).result()
+                self._clips_hashed = clip.id
+
+    def _hash_segments(self, manners: Manners) -> None:
+        while page := self._store.reader.segments_without_hash(after=self._segments_hashed, limit=_PAGE):
+            for segment in page:
+                folder = self._folder(segment.volume)
+                digest = None if folder is None else _sha256(folder / segment.path, manners)
+                if digest is not None:
+                    self._store.index.note_hash(segment.id, digest).result()
+                self._segments_hashed = segment.id
+
+    def _folder(self, volume: str | None) -> Path | None:
+        """Where a volume is that can be read now."""
+        places = (place.volume.path for place in self._store.places() if place.volume.name == volume)
+        return next(places, None)
 
     def repairer(self) -> Repairer:
         """Mends what a check found, beside the recorders."""
@@ -135,3 +183,14 @@ def _repaired(repairer: Repairer, finding: Finding) -> str | None:
         return repairer.repair(finding)
     except _TROUBLE as trouble:
         return f"not mended: {trouble}"
+
+
+def _sha256(path: Path, manners: Manners) -> bytes | None:
+    """None where it cannot be read: the check says so. Raises InterruptedError when it is to end."""
+    try:
+        return sha256(path, manners.rest)
+    except InterruptedError:
+        raise
+    except OSError as trouble:
+        log.debug("not hashed: %s", trouble, extra={"action": "hash", "path": str(path)})
+        return None
