@@ -214,6 +214,26 @@ def _in_sentences(out: Path) -> Iterator[None]:
         raise NotWellError(f"cannot be exported: {error}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where something of many parts is made before it gets its place."""
+
+    folder: Path
+    force: bool
+
+    def place(self, draft: Path, place: Path) -> None:
+        """Gives what is finished and synced its name. Raises NotWellError."""
+        _placed(Copy(draft, 0), place, force=self.force)
+
+
+@contextmanager
+def workshop_for(out: Path, *, force: bool) -> Iterator[Workshop]:
+    """A folder beside a file that is to be made. Raises WrongUseError where it cannot be made there."""
+    _check_place(out, force=force)
+    with _workshop(out) as folder, _in_sentences(out):
+        yield Workshop(folder, force)
+
+
 @contextmanager
 def _workshop(out: Path) -> Iterator[Path]:
     """A folder of our own beside the file's place, gone with everything left in it."""

@@ -66,7 +66,7 @@ def enter(connection: Connection, values: dict[str, Any]) -> bool:
         if values["locked"]:
             connection.execute(_lock_file, {"path_is": values["path"], "volume_is": values["volume_id"]})
         return False
-    connection.execute(_enter, {**values, "until_us": None, "state": ClipState.CLOSED.value, "sha256": None})
+    connection.execute(_enter, {**values, "until_us": None, "state": ClipState.CLOSED.value})
     return True
 
 
@@ -214,7 +214,12 @@ _open_clip = (
 _is_clip = _clip.c.id == bindparam("id_is")
 _any_unexported = select(exists().where(_clip.c.exported_at_us.is_(None)))
 _is_known = select(exists().where(_is_clip))
-_enter = insert_or(_clip).values({column.name: bindparam(column.name) for column in _clip.columns})
+_of_entry = (
+    *("id", "camera_id", "rule", "trigger", "alarm_at_us", "start_us", "until_us", "end_us", "state", "close_reason"),
+    *("locked", "volume_id", "path", "files", "size_bytes", "pre_shortfall_us", "gap_us", "continues"),
+    *("exported_at_us", "epoch"),
+)
+_enter = insert_or(_clip).values({name: bindparam(name) for name in _of_entry})
 _lock_file = (
     update(_clip)
     .where(_clip.c.path == bindparam("path_is"), _clip.c.volume_id == bindparam("volume_is"))

@@ -121,11 +121,17 @@ def account(index: Index, reader: Reader, camera: Camera, until_us: int) -> int:
 
 
 def unaccounted(reader: Reader, camera: Camera, until_us: int) -> Iterator[tuple[int, int]]:
-    """The stretches of a camera's time before `until_us` of which no segment and no span speaks."""
+    """The stretches of a camera's time before `until_us` of which no segment and no span speaks.
+
+    From where nothing was deleted yet: of what is gone the rows are gone as well.
+    """
     hole: tuple[int, int] | None = None
-    for start_us in range(camera.configured_at_us, until_us, _PAGE_US):
+    since_us = reader.kept_since(camera.id)
+    if since_us is None:
+        return
+    for start_us in range(max(camera.configured_at_us, since_us), until_us, _PAGE_US):
         end_us = min(start_us + _PAGE_US, until_us)
-        recorded = reader.recorded_between(camera.slug, start_us, end_us)
+        recorded = reader.recorded_between(camera.slug, start_us, end_us, missing_too=True)
         spans = reader.spans_between(camera.slug, start_us, end_us)
         for part in coverage(recorded, spans, None, camera.configured_at_us, start_us, end_us, rest=_NOBODY):
             if part.reason != _NOBODY:

@@ -178,10 +178,10 @@ class Reader:
             }
             return [_segment_of(row) for row in connection.execute(_segments_between, values)]
 
-    def recorded_between(self, camera: str, start_us: int, end_us: int) -> list[Recorded]:
+    def recorded_between(self, camera: str, start_us: int, end_us: int, *, missing_too: bool = False) -> list[Recorded]:
         """The time that the camera's segments cover and that touches [start, end): light, for `ledger.coverage`.
 
-        A segment whose file is gone covers nothing.
+        A segment whose file is gone covers nothing, unless `missing_too`.
         """
         with self._asking() as connection:
             known = connection.execute(_camera_reach, {"slug_is": camera}).one_or_none()
@@ -193,7 +193,8 @@ class Reader:
                 "start_is": start_us,
                 "end_is": end_us,
             }
-            return [Recorded(*row) for row in connection.execute(_recorded_between, values)]
+            question = _promised_between if missing_too else _recorded_between
+            return [Recorded(*row) for row in connection.execute(question, values)]
 
     def first_segment(self, camera: str) -> Segment | None:
         """How far back it goes."""
@@ -325,6 +326,14 @@ class Reader:
         with self._asking() as connection:
             rows = connection.execute(_newest_spans, {"slug_is": camera, "most": limit})
             return [_span_of(row) for row in rows]
+
+    def kept_since(self, camera_id: int) -> int | None:
+        """Since when all footage of the camera is there that no clip holds: what is older may have been deleted.
+
+        None where there is none.
+        """
+        with self._asking() as connection:
+            return connection.execute(_kept_since, {"camera_is": camera_id}).scalar()
 
     def accounted_until(self, camera_id: int) -> int | None:
         """Up to when segments and spans of the camera tell: its last end, or where what goes on began."""
@@ -737,12 +746,13 @@ _segments_between = (
     .order_by(_segment.c.start_us, _segment.c.id)
     .limit(bindparam("most"))
 )
-_recorded_between = (
+_promised_between = (
     select(_segment.c.start_us, _segment.c.end_us, _run.c.epoch)
     .join(_run, _run.c.id == _segment.c.run)
-    .where(_touches, _segment.c.state != SegmentState.MISSING.value)
+    .where(_touches)
     .order_by(_segment.c.start_us)
 )
+_recorded_between = _promised_between.where(_segment.c.state != SegmentState.MISSING.value)
 _of_camera = _segments.where(_segment.c.camera_id == _camera_is_slug).limit(1)
 _first_segment = _of_camera.order_by(_segment.c.start_us, _segment.c.id)
 _last_segment = _of_camera.order_by(_segment.c.start_us.desc(), _segment.c.id.desc())
@@ -845,6 +855,12 @@ _newest_spans = (
 _last_moments = (
     text("SELECT end_us FROM segment WHERE camera_id = :camera_is ORDER BY start_us DESC LIMIT 1"),
     text("SELECT coalesce(end_us, start_us) FROM gap WHERE camera_id = :camera_is ORDER BY start_us DESC LIMIT 1"),
+)
+_kept_since = text(
+    "SELECT max((SELECT start_us FROM segment WHERE segment.volume_id = volume.id AND camera_id = :camera_is"
+    " AND NOT EXISTS (SELECT 1 FROM clip_member JOIN clip ON clip.id = clip_member.clip_id"
+    " WHERE clip_member.segment_id = segment.id AND (clip.exported_at_us IS NULL OR clip.locked))"
+    " ORDER BY start_us LIMIT 1)) FROM volume"
 )
 _overlapping = text(
     "SELECT start_us FROM (SELECT start_us, max(coalesce(end_us, 1 << 62)) OVER (PARTITION BY epoch ORDER BY start_us"
