@@ -14,8 +14,9 @@ import pytest
 
 from nvr.simulator.options import CameraOptions, EncodeSettings
 from nvr.store.schema import INDEX_NAME
+from tests.system.disk import Shim
 from tests.system.footage import check_promises, unpromised
-from tests.system.house import Daemon, House
+from tests.system.house import Daemon, House, Span
 from tests.system.world import World
 
 _QVGA: Final = EncodeSettings(frame_size="qvga", i_interval=15, bitrate_bps=200_000)
@@ -136,10 +137,52 @@ def damaged_while_running(world: World, folder: Path) -> Iterator[Lives]:
         yield lives
 
 
-STORIES: Final = {"damaged-while-stopped": damaged_while_stopped, "damaged-while-running": damaged_while_running}
+@dataclass(slots=True)
+class Failing:
+    """An archive whose index's disk failed for a while and then did not."""
+
+    house: House
+    again_s: float = 0.0
+    """From the fault's end to an index that takes rows."""
+    log: list[dict[str, object]] = field(default_factory=list)
+    before: set[str] = field(default_factory=set)
+    spans: list[Span] = field(default_factory=list)
 
 
-@pytest.fixture(scope="module", params=list(STORIES))
+@contextmanager
+def disk_of_index_fails(world: World, folder: Path) -> Iterator[Failing]:
+    """Every write and sync below the data directory fails for three seconds; footage lies elsewhere."""
+    with world.cameras([CameraOptions(encode=_QVGA)]) as simulator:
+        house = House(folder / "house", {"gate": {"http_port": simulator.http_port}}, data_dir=folder / "data")
+        story, shim = Failing(house), Shim(folder, (house.data_dir,))
+        with house.start(shim.environment) as daemon:
+            daemon.wait_recording()
+            time.sleep(2)
+            with shim.trouble(house.data_dir, "io"):
+                _until("index given up", lambda: "index given up" in daemon.log_text(), daemon)
+                time.sleep(2)
+                assert daemon.states()["gate"]["state"] == "recording", "footage needs no index"
+            begun_s = time.monotonic()
+            _until("begun again", lambda: daemon.log_text().count('"action": "ready"') == 2, daemon)
+            daemon.wait_recording()
+            story.again_s = time.monotonic() - begun_s
+            time.sleep(2)
+            story.before = {str(path) for path in house.files() if path.suffix == ".mp4"}
+            time.sleep(1)
+            story.spans = house.coverage("gate")
+            assert daemon.terminate()[0] == 0
+            story.log = daemon.log()
+        yield story
+
+
+STORIES: Final = {
+    "damaged-while-stopped": damaged_while_stopped,
+    "damaged-while-running": damaged_while_running,
+    "disk-of-index-fails": disk_of_index_fails,
+}
+
+
+@pytest.fixture(scope="module", params=["damaged-while-stopped", "damaged-while-running"])
 def lives(stories: dict[str, "Future[Lives]"], request: pytest.FixtureRequest) -> Lives:
     return stories[request.param].result()
 
@@ -175,3 +218,18 @@ def test_log_and_events_say_so_in_a_sentence(lives: Lives) -> None:
 def test_a_check_afterwards_finds_everything_as_promised(lives: Lives) -> None:
     code, told = lives.house.command("db", "check", "--json")
     assert code == 0, told
+
+
+def test_an_index_whose_disk_failed_for_a_while_is_used_again_within_ten_seconds(
+    stories: dict[str, "Future[Failing]"], figures: list[str]
+) -> None:
+    story = stories["disk-of-index-fails"].result()
+    figures.append(f"an index whose disk failed is used again after {story.again_s:.2f} s")
+    root = story.house.volumes["main"]
+    assert {str(root / path) for path in _known(story.house)} >= story.before
+    check_promises(story.house, "gate")
+    assert unpromised(story.house) == set()
+    assert "restart" in [entry.get("action") for entry in story.log]
+    # What was recorded while no row could be put is footage all the same; only the new start is a gap.
+    gaps = [span for span in story.spans if span.kind == "gap" and span.reason != "service-stopped"]
+    assert sum(gap.end_us - gap.start_us for gap in gaps) < 10_000_000, story.spans
