@@ -19,6 +19,7 @@ from nvr.simulator.truth import SentVop
 from tests.system.disk import PowerCutDisk
 from tests.system.footage import check_in_order, check_promises, decode, path_of, unpromised
 from tests.system.house import Daemon, House, Span
+from tests.system.rebuilt import check_rebuilt
 from tests.system.world import World
 
 QVGA: Final = EncodeSettings(frame_size="qvga", i_interval=15, bitrate_bps=300_000)
@@ -191,6 +192,10 @@ def test_each_crash_is_a_gap_of_that_name(crashes: Crashes, camera: str) -> None
         assert at.start_us <= before_us or crashed_us - at.start_us <= (crashes.promised_s + 1) * 1_000_000
     assert {span.reason for span in spans} <= {None, "service-crashed", "service-stopped"}
     crashes.house.coverage(camera)
+
+
+def test_an_index_made_from_the_files_alone_says_the_same(crashes: Crashes, tmp_path: Path) -> None:
+    assert check_rebuilt(crashes.house, tmp_path) > len(CAMERAS)
 
 
 def test_recording_goes_on_soon_after_a_crash(crashes: Crashes, figures: list[str]) -> None:
