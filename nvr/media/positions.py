@@ -9,6 +9,7 @@ facts that change seldom: frames since the fact before, preset + 1 and tracking 
 """
 
 import zlib
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from nvr.media.errors import NotDecodable
@@ -138,8 +139,11 @@ def _rests(columns: list[bytes]) -> list[Rest]:
     pans, tilts, zooms = (_sums(column) for column in columns[1:4])
     if not len(pans) == len(tilts) == len(zooms) == known:
         raise NotDecodable("a position track whose columns differ in length")
+    frames = [run >> 1 for run in runs]
+    if known == len(runs):  # nearly always, and an index made anew reads a million tracks
+        return list(map(Rest, frames, zip(pans, tilts, zooms, strict=True)))
     positions = iter(zip(pans, tilts, zooms, strict=True))
-    return [Rest(run >> 1, next(positions) if run & 1 else None) for run in runs]
+    return [Rest(count, next(positions) if run & 1 else None) for count, run in zip(frames, runs, strict=True)]
 
 
 def unpack_facts(packed: bytes) -> list[Fact]:
@@ -207,12 +211,7 @@ def _differences(values: list[int]) -> bytes:
 
 
 def _sums(column: bytes) -> list[int]:
-    total = 0
-    sums = []
-    for number in _numbers(column):
-        total += number >> 1 ^ -(number & 1)
-        sums.append(total)
-    return sums
+    return list(accumulate([number >> 1 ^ -(number & 1) for number in _numbers(column)]))
 
 
 def _varints(numbers: list[int]) -> bytes:
