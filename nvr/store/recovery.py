@@ -100,12 +100,20 @@ class Place:
 
 
 def recover(
-    index: Index, reader: Reader, archive: Archive, places: Sequence[Place], now_us: int, *, lost: bool = False
+    index: Index,
+    reader: Reader,
+    archive: Archive,
+    places: Sequence[Place],
+    now_us: int,
+    *,
+    lost: bool = False,
+    filling: bool = False,
 ) -> Recovery:
     """Does everything, before the first camera records. Raises IndexDamaged, DiskFull where the index has no space.
 
     Trouble with one file or one volume is that one's own: it is counted, said, and left for later. `lost`: the index
-    begins anew, or as an older copy of itself, and does not know what happened since.
+    begins anew, or as an older copy of itself, and does not know what happened since. `filling`: it did so in an
+    earlier life, and older files are still being entered.
     """
     report = Recovery(epoch=reader.last_epoch())
     began: dict[int, int] = {}
@@ -113,14 +121,14 @@ def recover(
         end_what_a_copy_left_open(index, reader)
         spare_clips(index, places)
     for place in places:
-        most = _MOST_OF_A_LOST_INDEX if lost else None
+        most = _MOST_OF_A_LOST_INDEX if lost or filling else None
         for camera_id, start_us in recover_files(index, reader, archive, place, report, most=most).items():
             began[camera_id] = min(start_us, began.get(camera_id, start_us))
     report.epoch = max(report.epoch, reader.last_epoch())
     _end_runs(index, reader, report)
     close_open_clips(index, reader)
     _resume_ledgers(index, reader, report, began, now_us, UNKNOWN if lost else CRASHED)
-    report.unfinished |= lost
+    report.unfinished = lost or filling
     return report
 
 

@@ -30,6 +30,10 @@ NOTE_NAME: Final = "index.damaged"
 """A file that tells the next start what the daemon before it found out about its index."""
 
 
+FILLING_NAME: Final = "index.filling"
+"""A file that is there for as long as the index lacks files from before it was lost, over any number of lives."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """The index begins again."""
@@ -66,12 +70,24 @@ def look(index_path: Path, volumes: Sequence[Path], now_us: int) -> Lost | None:
 def begin_again(index_path: Path, volumes: Sequence[Path], now_us: int, why: str) -> Lost:
     """Sets the index aside and puts its newest copy that is whole in its place, or nothing. Raises OSError."""
     aside = set_aside(index_path, now_us)
+    index_path.with_name(FILLING_NAME).touch(mode=0o640)
     copy = restore_newest(index_path, volumes)
     index_path.with_name(NOTE_NAME).unlink(missing_ok=True)
     Disk().fsync_directory(index_path.parent)
     lost = Lost(why, aside, copy)
     log.error(lost.sentence(), extra={"action": "index-lost"})
     return lost
+
+
+def is_filling(index_path: Path) -> bool:
+    """Whether the index may lack files from before it was lost."""
+    return index_path.with_name(FILLING_NAME).exists()
+
+
+def is_filled(index_path: Path) -> None:
+    """Every file of every volume was looked at since the index was lost. Raises OSError."""
+    index_path.with_name(FILLING_NAME).unlink(missing_ok=True)
+    Disk().fsync_directory(index_path.parent)
 
 
 def set_aside(index_path: Path, now_us: int, *, word: str = "damaged") -> Path | None:

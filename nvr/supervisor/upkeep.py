@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from nvr.clock import Clock
 from nvr.metrics import Metrics
-from nvr.store import backup
+from nvr.store import backup, salvage
 from nvr.store.check import Check, Depth, Finding, Kind, sha256
 from nvr.store.errors import DiskFull, IndexDamaged, VolumeMissing
 from nvr.store.filling import Manners, fill
@@ -157,12 +157,16 @@ class Upkeep:
             before_run=self._store.first_run,
             go_on=manners.rest,
         )
-        self._is_full = not report.unfinished
+        # A volume that is away now may hold more; it is looked at when it is there.
+        away = any(shelf.volume is None for shelf in self._store.shelves.all)
+        self._is_full = not report.unfinished and not away
+        if self._is_full:
+            salvage.is_filled(self._index_path)
         log.info(
             "older footage entered" if self._is_full else "older footage entered in part",
             extra={"action": "index-filled", **{f"files_{what}": n for what, n in report.segments.items()}},
         )
-        return self._is_full
+        return not report.unfinished
 
     def _tell(self, finding: Finding, number: int, done: str | None) -> None:
         extra: dict[str, Any] = {"action": "index-check", "kind": finding.kind.value, "done": done}

@@ -122,7 +122,8 @@ def _open(config: Config, metrics: Metrics, clock: Clock, held: lock.DataDirLock
         shelves = _shelves(config, index, reader, metrics, clock)
         undo.callback(_leave, shelves)
         began_us = clock.utc_us()
-        found = _recover(index, reader, shelves, metrics, clock, lost=lost is not None)
+        filling = salvage.is_filling(index_path)
+        found = _recover(index, reader, shelves, metrics, clock, lost=lost is not None, filling=filling)
         _dismiss(config, index, reader, found, clock.utc_us())
         if lost is not None:
             index.add_event(clock.utc_us(), "index-lost", lost.sentence()).result()
@@ -184,13 +185,13 @@ def _look(shelf: Shelf, done: threading.Event) -> None:
 
 
 def _recover(
-    index: Index, reader: Reader, shelves: Shelves, metrics: Metrics, clock: Clock, *, lost: bool
+    index: Index, reader: Reader, shelves: Shelves, metrics: Metrics, clock: Clock, *, lost: bool, filling: bool
 ) -> recovery.Recovery:
     archive = shelves.all[0].archive
     for shelf in shelves.all:
         shelf.is_late = True
     places = [recovery.Place(shelf.volume_id, shelf.volume) for shelf in shelves.all if shelf.volume is not None]
-    found = recovery.recover(index, reader, archive, places, clock.utc_us(), lost=lost)
+    found = recovery.recover(index, reader, archive, places, clock.utc_us(), lost=lost, filling=filling)
     for result, count in found.segments.items():
         metrics.recovered_segments[_RECOVERED.get(result, "failed")] += count
     for shelf in shelves.all:

@@ -82,6 +82,21 @@ def test_the_content_of_each_file_is_noted_once(site: Site, living: Living) -> N
     assert living.store.reader.segments_without_hash(after=0, limit=10) == []
 
 
+def test_what_a_life_did_not_enter_the_next_one_does(site: Site) -> None:
+    (site.data_dir / INDEX_NAME).unlink()
+    first = Living(site)
+    first.stopping.set()
+    first.upkeep.check(first.stopping)
+    assert first.store.close(10)
+    second = Living(site)
+    assert second.upkeep.has_much_to_enter
+    second.upkeep.check(second.stopping)
+    assert second.store.close(10)
+    third = Living(site)
+    assert not third.upkeep.has_much_to_enter
+    assert third.store.close(10)
+
+
 def test_after_the_index_was_lost_older_footage_is_entered_behind(site: Site) -> None:
     (site.data_dir / INDEX_NAME).unlink()
     living = Living(site)
