@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,21 +136,23 @@ def complaints(connection: sqlite3.Connection, *, quick: bool = False) -> Iterat
         yield from (f"a row of table {table} refers to nothing" for table, *_ in lost)
 
 
-class interruptible:  # noqa: N801 - read as a word: with interruptible(connection, stopping)
+@contextmanager
+def interruptible(connection: sqlite3.Connection, stopping: threading.Event | None) -> Iterator[None]:
     """While inside, SQLite looks now and then whether to stop; then Stopped is raised."""
-
-    def __init__(self, connection: sqlite3.Connection, stopping: threading.Event | None) -> None:
-        self._connection = connection
-        self._stopping = stopping
-
-    def __enter__(self) -> None:
-        if self._stopping is not None:
-            self._connection.set_progress_handler(self._stopping.is_set, _STEPS)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._connection.set_progress_handler(None, 0)
-        if self._stopping is not None and self._stopping.is_set():
+    if stopping is None:
+        yield
+        return
+    connection.set_progress_handler(stopping.is_set, _STEPS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if stopping.is_set():
             raise Stopped from error
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
+    if stopping.is_set():
+        raise Stopped
 
 
 def restore(copy: Path, index_path: Path) -> None:

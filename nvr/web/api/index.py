@@ -13,7 +13,7 @@ from nvr.web.service import Service
 class Repair(Body):
     """What was found, as `nvr db check --json` tells it."""
 
-    kind: Annotated[str, Field(max_length=20)]
+    kind: Kind
     volume: Annotated[str, Field(max_length=100)] | None = None
     path: Annotated[str, Field(max_length=1000)] | None = None
     row: Annotated[int, Field(ge=1, le=(1 << 63) - 1)] | None = None
@@ -21,4 +21,4 @@ class Repair(Body):
 
 def repair(service: Service, asked: Repair) -> Awaitable[dict[str, Any]]:
     """Mend it, if it is still so."""
-    return service.repair(Finding(Kind(asked.kind), "", asked.volume, asked.path, asked.row))
+    return service.repair(Finding(asked.kind, "", asked.volume, asked.path, asked.row))
