@@ -10,9 +10,11 @@ import pytest
 from nvr.store import backup
 from nvr.store.check import sha256
 from nvr.store.reader import open_reader
+from nvr.store.rows import CloseClip
 from nvr.store.schema import BACKUPS_NAME, INDEX_NAME
 from nvr.units import US
 from tests.cli.conftest import ARCHIVE, NOON_US, VOLUME, Said, Site
+from tests.cli.test_clips import exported, opened, put
 
 Nvr = Callable[..., Said]
 
@@ -211,3 +213,53 @@ def test_a_file_that_is_gone_differs(recorded: Site, nvr: Nvr) -> None:
 
 def test_verifying_a_camera_that_never_was_is_wrong_use(recorded: Site, nvr: Nvr) -> None:
     assert nvr("footage", "verify", "--camera", "nobody").code == 2
+
+
+# ---- clips
+
+
+def test_clips_that_are_files_come_back_from_their_files_with_their_locks(site: Site, nvr: Nvr) -> None:
+    with site.index() as filling:
+        run = filling.run(NOON_US, ended_us=NOON_US + 10 * US)
+        for seq in range(2):
+            filling.segment(run, seq, NOON_US + 5 * seq * US, labelled=True)
+        filling.gap("service-stopped", NOON_US + 10 * US, None)
+    put(site, opened(4, NOON_US + 3 * US), CloseClip(4, NOON_US + 7 * US, "done"))
+    put(site, opened(5, NOON_US + 5 * US, "other"), CloseClip(5, NOON_US + 10 * US, "done"))  # one whole segment
+    exported(site)
+    assert nvr("clips", "lock", 4).code == 0
+    before = nvr("clips", "list", "--json").json
+    assert [(clip["id"], clip["locked"], clip["path"] is not None) for clip in before] == [
+        (4, True, True),
+        (5, False, True),
+    ]
+    told = nvr("db", "rebuild", "--from-files", "--json").json
+    assert (told["adopted"], told["clip"]) == (2, 2)
+    after = nvr("clips", "list", "--json").json
+    assert after[0] == before[0]
+    # A clip that is a segment's second name has no label of its own: what set it off is not known any more.
+    assert after[1] | {"trigger": "m1", "alarm_at": before[1]["alarm_at"]} == before[1]
+    assert after[1]["trigger"] == "unknown"
+    assert nvr("db", "check").code == 0
+    put(site, opened(1, None))
+    assert nvr("clips", "show", 1).code == 0
+
+
+def test_a_locks_file_and_row_that_disagree_are_found_and_repaired(site: Site, nvr: Nvr) -> None:
+    with site.index() as filling:
+        run = filling.run(NOON_US, ended_us=NOON_US + 10 * US)
+        for seq in range(2):
+            filling.segment(run, seq, NOON_US + 5 * seq * US, labelled=True)
+        filling.gap("service-stopped", NOON_US + 10 * US, None)
+    put(site, opened(4, NOON_US + 3 * US), CloseClip(4, NOON_US + 7 * US, "done"))
+    clip = exported(site)
+    lock = clip.with_name(clip.name + ".lock")
+    lock.touch()
+    assert [one["kind"] for one in nvr("db", "check", "--json").json["findings"]] == ["lock"]
+    assert nvr("db", "check", "--locks").code == 0
+    assert nvr("clips", "list", "--json").json[0]["locked"] is True
+    lock.unlink()
+    assert nvr("db", "check", "--locks").code == 0
+    assert lock.exists()
+    clip.unlink()
+    assert [one["kind"] for one in nvr("db", "check", "--json").json["findings"]] == ["clip"]
