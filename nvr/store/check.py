@@ -8,6 +8,7 @@ looks wrong because it changes just now is looked at a second time before it is 
 
 import hashlib
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -143,8 +144,14 @@ class Check:
             closing(backup.open_read_only(self._index_path, how)) as connection,
             backup.interruptible(connection, self._stopping),
         ):
-            for sentence in backup.complaints(connection, quick=True):
-                yield Finding(Kind.INDEX, f"the index itself is damaged: {sentence}")
+            try:
+                sentences = list(backup.complaints(connection, quick=True))
+            except sqlite3.DatabaseError as trouble:
+                if self._stopping is not None and self._stopping.is_set():
+                    raise
+                sentences = [str(trouble)]
+        for sentence in sentences:
+            yield Finding(Kind.INDEX, f"the index itself is damaged: {sentence}")
 
     def _of_volumes(self) -> Iterator[Finding]:
         there = {place.volume.name for place in self._places}

@@ -76,6 +76,14 @@ class Upkeep:
 
     def check(self, stopping: threading.Event) -> None:
         """The whole check; what rows can say of it they say from then on, and files without a row get one."""
+        try:
+            self._check(stopping)
+        except IndexDamaged as damage:
+            if damage.corrupt:
+                self._note_damage(str(damage))
+            raise
+
+    def _check(self, stopping: threading.Event) -> None:
         manners = Manners(stopping, self._some_disk_lags)
         if not self._is_full and not self._enter_the_rest(manners):
             return

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from nvr.clock import HostClock
 from nvr.metrics import Metrics
 from nvr.store import backup
 from nvr.store.check import sha256
+from nvr.store.errors import IndexDamaged
 from nvr.store.rows import SegmentState
 from nvr.store.schema import BACKUPS_NAME, INDEX_NAME
 from nvr.supervisor import wiring
@@ -67,6 +69,18 @@ def test_a_check_says_what_it_found_by_kind_and_marks_what_is_gone(site: Site, l
     assert {kind: count for kind, count in found.items() if count} == {"missing": 1}
     states = [segment.row.state for segment in living.store.reader.segments_between("gate", 0, 1 << 62)]
     assert states == [SegmentState.OK, SegmentState.MISSING, SegmentState.OK]
+
+
+def test_a_check_that_meets_a_damaged_index_ends_its_use(site: Site, living: Living) -> None:
+    with (site.data_dir / INDEX_NAME).open("r+b") as file:
+        size = file.seek(0, 2)
+        for page in range(4096, size, 4096):
+            file.seek(page)
+            file.write(b"\xff" * 64)
+    with suppress(IndexDamaged):
+        living.upkeep.check(living.stopping)
+    assert living.store.index.damage is not None
+    assert living.store.index.damage.corrupt
 
 
 def test_a_check_that_is_broken_off_says_nothing(living: Living) -> None:
