@@ -44,6 +44,7 @@ soak: $(STAMP)
 	$(BIN)/pytest -m soak || [ $$? -eq 5 ]  # 5: pytest found none
 	echo "nvr: benches"
 	$(BIN)/python -m bench.memory
+	$(BIN)/python -m bench.rebuild
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.alarms
 

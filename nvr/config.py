@@ -275,6 +275,9 @@ class Volume(_Table):
         return self.keep_free
 
 
+HashWord = Literal["clips", "all", "off"]
+
+
 class Recording(_Table):
     """[recording]: how footage is cut and synced, for every camera."""
 
@@ -288,6 +291,8 @@ class Recording(_Table):
     """A clip that lasts longer goes on in another one."""
     export_clips: bool = True
     """Each clip becomes a file of its own."""
+    hash: HashWord = "clips"
+    """Of which sealed files the SHA-256 is computed and kept in the index."""
 
 
 class MetricsListen(_Table):

@@ -49,8 +49,24 @@ WRITE_ERRORS: Final = ("full", "io", "read-only", "stuck", "other")
 RECOVERED_RESULTS: Final = ("adopted", "cut", "empty", "failed")
 """What became of a segment found without its row: whole, cut after its last whole fragment, nothing in it, not done."""
 
-JOBS: Final = ("backup", "check", "retention", "timelapse")
+JOBS: Final = ("backup", "check", "hash", "retention", "timelapse")
 """What is done regularly beside recording."""
+
+INCONSISTENCIES: Final = (
+    "index",
+    "missing",
+    "truncated",
+    "label",
+    "hash",
+    "pictures",
+    "unpromised",
+    "garbage",
+    "clip",
+    "lock",
+    "unaccounted",
+    "volume",
+)
+"""What a check may find (`nvr.store.check.Kind`)."""
 
 _NOT_KNOWN = math.nan  # in Prometheus a comparison with NaN is never true: no alert on what nobody knows
 _FSYNC_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -208,6 +224,10 @@ class Metrics:
         self.recovered_segments = dict.fromkeys(RECOVERED_RESULTS, 0)
         self.index_queue_length: Callable[[], int] = lambda: 0
         self.index_wal_bytes: Callable[[], int] = lambda: 0
+        self.index_backup_us = 0
+        """UTC of the newest copy; 0 where there is none."""
+        self.index_inconsistencies: Mapping[str, float] = dict.fromkeys(INCONSISTENCIES, _NOT_KNOWN)
+        """What the last whole check found, by kind; not known before the first one is through."""
         self.host_clock_synchronised = _NOT_KNOWN
         self.job_success_us = dict.fromkeys(JOBS, 0)
         """UTC at which a job last did what it should; 0 before the first time. Written by the job's thread."""
@@ -293,6 +313,10 @@ class Metrics:
         yield _histogram("nvr_index_commit_seconds", self.index_commit)
         yield _family(GaugeMetricFamily, "nvr_index_queue_length", [((), self.index_queue_length())])
         yield _family(GaugeMetricFamily, "nvr_index_wal_bytes", [((), self.index_wal_bytes())])
+        copied_s = _seconds_or(self.index_backup_us, 0)
+        yield _family(GaugeMetricFamily, "nvr_index_last_backup_timestamp_seconds", [((), copied_s)])
+        wrong = [((kind,), count) for kind, count in self.index_inconsistencies.items()]
+        yield _family(GaugeMetricFamily, "nvr_index_inconsistencies", wrong)
         yield _histogram("nvr_event_loop_lag_seconds", self.event_loop_lag)
         yield _family(GaugeMetricFamily, "nvr_host_clock_synchronised", [((), self.host_clock_synchronised)])
 
@@ -444,6 +468,14 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "nvr_index_commit_seconds": ("Time that one commit of the index took.", ()),
     "nvr_index_queue_length": ("Changes that wait for the index.", ()),
     "nvr_index_wal_bytes": ("Size of the write-ahead log of the index.", ()),
+    "nvr_index_last_backup_timestamp_seconds": (
+        "Unix time at which the newest verified copy of the index was made, 0 where there is none.",
+        (),
+    ),
+    "nvr_index_inconsistencies": (
+        "What the last check of index and files found that is not as promised, NaN before the first check is through.",
+        ("kind",),
+    ),
     "nvr_event_loop_lag_seconds": (
         "How much later than asked for the event loop came back, measured about once a second.",
         (),

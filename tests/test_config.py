@@ -263,7 +263,10 @@ def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path
 @pytest.mark.parametrize(
     ("added", "sentence"),
     [
-        ("[recording]\nfoo = 1", "line 6: unknown key 'recording.foo'; known here: export_clips, max_clip_seconds, "),
+        (
+            "[recording]\nfoo = 1",
+            "line 6: unknown key 'recording.foo'; known here: export_clips, hash, max_clip_seconds, ",
+        ),
         ("[recording]\nsync_second = 1", "line 6: unknown key 'recording.sync_second'; did you mean 'sync_seconds'?"),
         ("[recording]\npre_second = 1", "line 6: unknown key 'recording.pre_second'; did you mean 'pre_seconds'?"),
         ("[recording]\npre_seconds = -1", "line 6: 'recording.pre_seconds' must be at least 0, not -1"),

@@ -272,6 +272,7 @@ def upgrade() -> None:
         sa.Column("continues", Int),
         sa.Column("exported_at_us", Int),
         sa.Column("epoch", Int, nullable=False),
+        sa.Column("sha256", sa.LargeBinary),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clip")),
         sa.CheckConstraint("end_us >= start_us", name=op.f("ck_clip_span")),
         sa.CheckConstraint("(state = 'open') = (end_us IS NULL)", name=op.f("ck_clip_ended")),

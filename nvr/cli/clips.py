@@ -86,7 +86,10 @@ def show(clip_id: ClipArgument, config_file: ConfigOption = None, as_json: JsonO
 @commands.command()
 def export(
     clip_id: ClipArgument,
-    out: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The MP4 to write.")],
+    out: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The MP4, or ZIP, to write.")],
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Write a ZIP: the MP4, what is known of it, positions, checksums.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE where it exists.")] = False,
     config_file: ConfigOption = None,
     as_json: JsonOption = False,
@@ -94,11 +97,14 @@ def export(
     """Write one clip as an MP4, bit-exact.
 
     Also one that is still being recorded: then up to what is on disk now. Where the camera's picture changed its size,
-    what follows is a second file FILE-2.
+    what follows is a second file FILE-2. With --evidence FILE is a ZIP, which anybody can check with sha256sum.
     """
     settings = config.load(config.find(config_file))
     reader = open_reader(settings.data_dir)
     clip = _known(reader, clip_id)
+    if evidence:
+        _export_evidence(clip, reader, settings, out, force=force, as_json=as_json)
+        return
     written = _copied(clip, settings, out, force=force) or _cut(clip, reader, settings, out, force=force)
     if as_json:
         print_json_list(_file_facts(one) for one in written)
@@ -321,6 +327,25 @@ def _cut(clip: Clip, reader: Reader, settings: config.Config, out: Path, *, forc
         reader, settings, clip.camera, clip.start_us, max(end_us, clip.start_us + 1), out, None, force=force
     )
     return [_File(film.path, film.start_us, film.end_us, film.frames, film.gap_us) for film in written.films]
+
+
+def _export_evidence(
+    clip: Clip, reader: Reader, settings: config.Config, out: Path, *, force: bool, as_json: bool
+) -> None:
+    from nvr.cli.evidence import Film, pack
+    from nvr.cli.export import workshop_for
+
+    with workshop_for(out, force=force) as workshop:
+        film = workshop.folder / f"{clip.camera}-clip-{clip.id}.mp4"
+        written = _copied(clip, settings, film, force=False) or _cut(clip, reader, settings, film, force=False)
+        films = [Film(one.path, one.start_us, one.end_us, one.frames) for one in written]
+        made = pack(clip, films, reader, settings, workshop, out)
+    if as_json:
+        print_json({"path": str(made.path.absolute()), "size_bytes": made.size_bytes, "files": made.files})
+        return
+    typer.echo(f"{made.path}: {', '.join(made.files)}, {size_text(made.size_bytes)}")
+    if clip.state is ClipState.OPEN:
+        note(f"clip {clip.id} is still being recorded; this is what is on disk of it now")
 
 
 def _file_facts(one: _File) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def _facts(found: config.Config, path: Path) -> dict[str, Any]:
             "post_seconds": found.recording.post_seconds,
             "max_clip_seconds": found.recording.max_clip_seconds,
             "export_clips": found.recording.export_clips,
+            "hash": found.recording.hash,
         },
         "metrics": {"listen": found.metrics.listen},
         "cameras": [

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,7 @@ from nvr import __version__, config
 from nvr.cli.archive import FIRST_US, LAST_US, LiveSegment, live_of, path_of, segments
 from nvr.cli.errors import NotWellError, WrongUseError
 from nvr.cli.picture_table import write_table
-from nvr.cli.printing import note
+from nvr.cli.printing import note, progress
 from nvr.cli.times import iso_utc, local_text
 from nvr.media import boxes
 from nvr.media.durable import Disk
@@ -98,8 +97,8 @@ def export(
         films: list[Stitched] = []
         if out is not None:
             room = rooms.enter_context(_workshop(out))
-            with _progress() as progress:
-                films = _stitched(sources, room / out.name, camera, progress)
+            with progress("exporting") as told:
+                films = _stitched(sources, room / out.name, camera, told)
         with _in_sentences(table or places[0]):
             taken = [piece for film in films for piece in film.pieces] if films else pieces(sources)
         if not taken:
@@ -193,9 +192,7 @@ def _source(file: _File, start_us: int, end_us: int) -> Source:
     return Source(file.path, first_tick, min(file.duration_ticks, tick_at(end_us) - 1), file.start_us)
 
 
-def _stitched(
-    sources: Sequence[Source], out: Path, camera: str, progress: Callable[[int, int], None]
-) -> list[Stitched]:
+def _stitched(sources: Sequence[Source], out: Path, camera: str, told: Callable[[int, int], None]) -> list[Stitched]:
     if not sources:
         return []
     metadata = {
@@ -204,7 +201,7 @@ def _stitched(
         "creation_time": iso_utc(sources[0].start_us),
     }
     with _in_sentences(out):
-        return window(sources, out, metadata=metadata, progress=progress)
+        return window(sources, out, metadata=metadata, progress=told)
 
 
 @contextmanager
@@ -215,6 +212,26 @@ def _in_sentences(out: Path) -> Iterator[None]:
         raise NotWellError(f"{error.filename or out.name} failed: {(error.strerror or str(error)).lower()}") from error
     except MediaError as error:
         raise NotWellError(f"cannot be exported: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where something of many parts is made before it gets its place."""
+
+    folder: Path
+    force: bool
+
+    def place(self, draft: Path, place: Path) -> None:
+        """Gives what is finished and synced its name. Raises NotWellError."""
+        _placed(Copy(draft, 0), place, force=self.force)
+
+
+@contextmanager
+def workshop_for(out: Path, *, force: bool) -> Iterator[Workshop]:
+    """A folder beside a file that is to be made. Raises WrongUseError where it cannot be made there."""
+    _check_place(out, force=force)
+    with _workshop(out) as folder, _in_sentences(out):
+        yield Workshop(folder, force)
 
 
 @contextmanager
@@ -266,17 +283,3 @@ def _nearest(reader: Reader, camera: str, start_us: int, end_us: int) -> Segment
         if near is not None:
             return near
     return None
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, else nothing; on stderr, so that what is printed stays clean."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("exporting", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nvr import config
-from nvr.cli import where
+from nvr.cli import verify, where
 from nvr.cli.archive import LAST_US, LiveSegment, known_camera, live_of, path_of, segments
 from nvr.cli.asked import TIME, FromOption, ToOption, asked
 from nvr.cli.errors import WrongUseError
@@ -131,6 +131,7 @@ def export_(
 
 commands.command(name="where")(where.where_)
 commands.command(name="moves")(where.moves_)
+commands.command(name="verify")(verify.verify_)
 
 
 def _covered(

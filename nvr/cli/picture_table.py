@@ -10,7 +10,7 @@ from nvr.cli.printing import note
 from nvr.cli.times import iso_utc
 from nvr.media import boxes, label
 from nvr.media.errors import MediaError
-from nvr.media.stitch import Piece
+from nvr.media.stitch import Piece, Source
 from nvr.store.looks import utc_of
 from nvr.store.tracks import Track, track_of
 from nvr.units import US, PanTiltZoom
@@ -35,6 +35,12 @@ def write_table(pieces: Iterable[Piece], camera: str, path: Path) -> int:
         file.flush()
         os.fsync(file.fileno())
     return written
+
+
+def lines_of_file(path: Path, camera: str, start_us: int) -> Iterator[tuple[str | int, ...]]:
+    """The lines of one whole file, which begins at `start_us`. Raises OSError and MediaError."""
+    frames = len(boxes.samples(path))
+    return _lines(Piece(Source(path, 0, 1 << 62, start_us), 0, frames), camera)
 
 
 def _lines(piece: Piece, camera: str) -> Iterator[tuple[str | int, ...]]:

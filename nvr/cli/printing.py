@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,7 +12,16 @@ import typer
 
 from nvr.units import size_text
 
-__all__ = ["ConfigOption", "JsonOption", "note", "print_json", "print_json_list", "print_table", "size_text"]
+__all__ = [
+    "ConfigOption",
+    "JsonOption",
+    "note",
+    "print_json",
+    "print_json_list",
+    "print_table",
+    "progress",
+    "size_text",
+]
 
 ConfigOption = Annotated[
     Path | None,
@@ -48,6 +58,20 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int
             _print_page_plain(columns, page, first=printed == 0)
         printed += len(page)
     return printed
+
+
+@contextmanager
+def progress(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, else nothing; on stderr, so that what is printed stays clean. To be told done and total."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def note(sentence: str) -> None:

@@ -167,18 +167,28 @@ def read(path: Path) -> Label | None:
     return None if box is None else unpack(box)
 
 
+def read_with_size(path: Path) -> tuple[Label | None, int]:
+    """As `read`, and how many bytes the file has."""
+    box, size_bytes = _box_and_size(path)
+    return (None if box is None else unpack(box)), size_bytes
+
+
 def read_box(path: Path) -> bytes | None:
     """The bytes of the label's box at a file's end, unread; None where none ends there."""
+    return _box_and_size(path)[0]
+
+
+def _box_and_size(path: Path) -> tuple[bytes | None, int]:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         file_size = os.fstat(fd).st_size
         tail = os.pread(fd, _FIRST_READ, max(0, file_size - _FIRST_READ))
         size = box_length(tail)
         if size is None or size > file_size:
-            return None
+            return None, file_size
         if size <= len(tail):
-            return tail[-size:]
-        return os.pread(fd, size, file_size - size)
+            return tail[-size:], file_size
+        return os.pread(fd, size, file_size - size), file_size
     finally:
         os.close(fd)
 

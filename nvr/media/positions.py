@@ -9,7 +9,7 @@ facts that change seldom: frames since the fact before, preset + 1 and tracking 
 """
 
 import zlib
-from collections.abc import Iterator
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from nvr.media.errors import NotDecodable
@@ -124,20 +124,35 @@ def pack_track(rests: list[Rest], facts: list[Fact]) -> bytes:
 
 def unpack_rests(packed: bytes) -> list[Rest]:
     """The runs of a packed track; raises NotDecodable. Counts are as written: compare their sum with the label's."""
+    return _rests(_columns(packed))
+
+
+def unpack_track(packed: bytes) -> tuple[list[Rest], list[Fact]]:
+    """Runs and facts of a packed track at once; raises NotDecodable as `unpack_rests`."""
     columns = _columns(packed)
-    runs = list(_numbers(columns[0]))
+    return _rests(columns), _facts(columns)
+
+
+def _rests(columns: list[bytes]) -> list[Rest]:
+    runs = _numbers(columns[0])
     known = sum(run & 1 for run in runs)
     pans, tilts, zooms = (_sums(column) for column in columns[1:4])
     if not len(pans) == len(tilts) == len(zooms) == known:
         raise NotDecodable("a position track whose columns differ in length")
+    frames = [run >> 1 for run in runs]
+    if known == len(runs):  # nearly always, and an index made anew reads a million tracks
+        return list(map(Rest, frames, zip(pans, tilts, zooms, strict=True)))
     positions = iter(zip(pans, tilts, zooms, strict=True))
-    return [Rest(run >> 1, next(positions) if run & 1 else None) for run in runs]
+    return [Rest(count, next(positions) if run & 1 else None) for count, run in zip(frames, runs, strict=True)]
 
 
 def unpack_facts(packed: bytes) -> list[Fact]:
     """The preset and tracking facts of a packed track; raises NotDecodable."""
-    columns = _columns(packed)
-    steps, presets, trackings = (list(_numbers(column)) for column in columns[4:7])
+    return _facts(_columns(packed))
+
+
+def _facts(columns: list[bytes]) -> list[Fact]:
+    steps, presets, trackings = (_numbers(column) for column in columns[4:7])
     if not len(steps) == len(presets) == len(trackings):
         raise NotDecodable("a position track whose fact columns differ in length")
     facts = []
@@ -196,12 +211,7 @@ def _differences(values: list[int]) -> bytes:
 
 
 def _sums(column: bytes) -> list[int]:
-    total = 0
-    sums = []
-    for number in _numbers(column):
-        total += number >> 1 ^ -(number & 1)
-        sums.append(total)
-    return sums
+    return list(accumulate([number >> 1 ^ -(number & 1) for number in _numbers(column)]))
 
 
 def _varints(numbers: list[int]) -> bytes:
@@ -234,11 +244,20 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
     raise NotDecodable("a number cut short in a position track")
 
 
-def _numbers(column: bytes) -> Iterator[int]:
+def _numbers(column: bytes) -> list[int]:
     if column.isascii():
-        yield from column
-        return
-    at = 0
-    while at < len(column):
-        number, at = _number(column, at)
-        yield number
+        return list(column)
+    numbers = []
+    number = shift = 0
+    for byte in column:
+        if byte < 128:
+            numbers.append(number | byte << shift)
+            number = shift = 0
+        else:
+            number |= (byte & 127) << shift
+            shift += 7
+            if shift >= _MAX_NUMBER:
+                raise NotDecodable("a number far too long in a position track")
+    if shift:
+        raise NotDecodable("a number cut short in a position track")
+    return numbers

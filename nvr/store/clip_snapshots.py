@@ -21,6 +21,11 @@ def snapshot_of(clip_file: Path) -> Path:
     return clip_file.with_suffix(SUFFIX)
 
 
+def clip_file_of(path: str) -> str:
+    """The clip's file beside which a snapshot of that path lies; any other path as it is."""
+    return path.removesuffix(SUFFIX) + ".mp4" if path.endswith(SUFFIX) else path
+
+
 class WaitingSnapshots:
     """Those whose clip has no file yet. One thread at a time; all of it may be done again after a crash."""
 

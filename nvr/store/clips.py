@@ -55,6 +55,21 @@ def put_steps(connection: Connection, camera_id: int, steps: Sequence[ClipStep])
                 assert_never(step)
 
 
+def any_may_hold(connection: Connection) -> bool:
+    """Whether any clip still gathers its segments."""
+    return bool(connection.execute(_any_unexported).scalar())
+
+
+def enter(connection: Connection, values: dict[str, Any]) -> bool:
+    """Puts a clip that its file tells of; False where its id is taken. What is locked beside its file is locked."""
+    if connection.execute(_is_known, {"id_is": values["id"]}).scalar():
+        if values["locked"]:
+            connection.execute(_lock_file, {"path_is": values["path"], "volume_is": values["volume_id"]})
+        return False
+    connection.execute(_enter, {**values, "until_us": None, "state": ClipState.CLOSED.value})
+    return True
+
+
 def hold_segment(connection: Connection, segment_id: int) -> None:
     """A segment has got its row: every clip whose window it touches has a part of it, and holds it."""
     segment = connection.execute(_segment_by_id, {"id_is": segment_id}).one()
@@ -197,6 +212,19 @@ _open_clip = (
     .on_conflict_do_nothing()
 )
 _is_clip = _clip.c.id == bindparam("id_is")
+_any_unexported = select(exists().where(_clip.c.exported_at_us.is_(None)))
+_is_known = select(exists().where(_is_clip))
+_of_entry = (
+    *("id", "camera_id", "rule", "trigger", "alarm_at_us", "start_us", "until_us", "end_us", "state", "close_reason"),
+    *("locked", "volume_id", "path", "files", "size_bytes", "pre_shortfall_us", "gap_us", "continues"),
+    *("exported_at_us", "epoch"),
+)
+_enter = insert_or(_clip).values({name: bindparam(name) for name in _of_entry})
+_lock_file = (
+    update(_clip)
+    .where(_clip.c.path == bindparam("path_is"), _clip.c.volume_id == bindparam("volume_is"))
+    .values(locked=1)
+)
 _is_open = _is_clip & _clip.c.end_us.is_(None)
 _begin_clip = (
     update(_clip)

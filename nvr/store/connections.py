@@ -88,10 +88,11 @@ def _trouble(error: sqlite3.Error, doing: str) -> Exception | None:
     if primary == sqlite3.SQLITE_FULL:
         return DiskFull(f"no space is left for the index ({doing})")
     if primary in _DAMAGE:
-        return IndexDamaged(f"the index cannot be read or written ({doing}): {error}")
+        return IndexDamaged(f"the index cannot be read or written ({doing}): {error}", corrupt=primary in _CORRUPT)
     return None
 
 
+_CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _DAMAGE: Final = frozenset(
     {
         sqlite3.SQLITE_CORRUPT,

@@ -12,6 +12,11 @@ class VolumeMissing(Exception):
 class IndexDamaged(Exception):
     """The index cannot be read or written: stop and tell. Footage is safe in its files."""
 
+    def __init__(self, sentence: str, *, corrupt: bool = False) -> None:
+        """`corrupt`: what is in the file is no index any more, so that only another file helps."""
+        super().__init__(sentence)
+        self.corrupt = corrupt
+
 
 class SchemaTooNew(Exception):
     """The index was written by a newer nvr: refuse to start."""

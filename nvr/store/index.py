@@ -9,28 +9,30 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from nvr.store import clips, tables
 from nvr.store.connections import translated, wal_path, writer_engine
 from nvr.store.errors import DiskFull, IndexDamaged
-from nvr.store.ledger import DropSpan, PutSpan, SpanChange
+from nvr.store.ledger import UNKNOWN, DropSpan, PutSpan, SpanChange
 from nvr.store.names import segment_path
 from nvr.store.rows import (
     AlarmLinkRow,
     AlarmRow,
     CameraClockRow,
+    ClipEntry,
     ClipExport,
     ClipStep,
     CloseClip,
     Condemned,
+    Entry,
     Garbage,
     Look,
     Run,
@@ -47,6 +49,9 @@ __all__ = ["Index", "Run", "SegmentRow", "SegmentState"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+RECOVERED: Final = "recovered"
+"""Why a run began of which only its files tell."""
 
 _MOST_PER_TRANSACTION: Final = 500
 _CAMERA_CLOCK_KEPT_US: Final = 92 * 86_400 * US  # a season of temperatures; 25 bytes every ten minutes
@@ -125,6 +130,11 @@ class Index:
             self._last_run = max(self._last_run + 1, start_us // US)
             return self._last_run
 
+    def newest_run(self) -> int:
+        """The highest number that any run has, or was given for one."""
+        with self._door:
+            return self._last_run
+
     def begin_run(self, run: Run) -> "Future[None]":
         """Puts a run; given again it is replaced, so a segment's writer may make sure of it."""
         values = _run_values(run)
@@ -184,10 +194,30 @@ class Index:
 
         return self.do(put)
 
+    def enter_segments(self, entries: Sequence[Entry]) -> "Future[list[tuple[int, int]]]":
+        """Promises many sealed and synced files at once, whose rows are lost or never came; their runs as well.
+
+        Answers run and number of those that have a row already: they are left as they are. Footage from before its
+        camera was known makes the camera known since then.
+        """
+        with self._door:
+            self._last_run = max(self._last_run, *(entry.run.number for entry in entries))
+        return self.do(lambda connection: _enter_segments(connection, entries))
+
     def mark_segment(self, segment_id: int, state: SegmentState) -> "Future[None]":
         """Notes how a segment's file stands to its row."""
         values = {"id_is": segment_id, "state": state.value}
         return self.do(lambda connection: _nothing(connection.execute(_mark_segment, values)))
+
+    def note_hash(self, segment_id: int, sha256: bytes) -> "Future[None]":
+        """Notes what a segment's file holds."""
+        values = {"id_is": segment_id, "sha256": sha256}
+        return self.do(lambda connection: _nothing(connection.execute(_note_hash, values)))
+
+    def note_clip_hash(self, clip_id: int, sha256: bytes) -> "Future[None]":
+        """Notes what a clip's files hold, one behind the other."""
+        values = {"id_is": clip_id, "sha256": sha256}
+        return self.do(lambda connection: _nothing(connection.execute(_note_clip_hash, values)))
 
     def condemn(self, segment_ids: Sequence[int], since_us: int) -> "Future[Condemned]":
         """Takes promises back: rows become garbage rows in one transaction; only after that files may be unlinked.
@@ -268,6 +298,19 @@ class Index:
         """
         return self._counted(self.do(lambda connection: clips.put_steps(connection, camera_id, steps)), steps)
 
+    def enter_clip(self, entry: ClipEntry) -> "Future[bool]":
+        """Promises a clip's file whose row is lost; False, and nothing done, where the index knows a clip of its id.
+
+        One that it knows and whose lock file is there is locked.
+        """
+        self.spare_clips(entry.id)
+        return self.do(lambda connection: clips.enter(connection, asdict(entry)))
+
+    def spare_clips(self, until: int) -> None:
+        """No clip that begins from now on gets a number up to this one: files have it, whatever the index knows."""
+        with self._door:
+            self._last_clip = max(self._last_clip, until)
+
     def lock_clip(self, clip_id: int, locked: bool) -> "Future[bool]":
         """Locks a clip, so that neither its footage nor its file is ever deleted, or unlocks it.
 
@@ -303,6 +346,10 @@ class Index:
         """Puts what a camera's ledger answered, in one transaction. Given again it changes nothing."""
         return self.do(lambda connection: _put_spans(connection, camera_id, changes))
 
+    def uncover(self, camera_id: int, recorded: Sequence[tuple[int, int]]) -> "Future[None]":
+        """Footage of [start, end) was found: what was called a gap for an unknown reason there is none."""
+        return self.do(lambda connection: _uncover(connection, camera_id, recorded))
+
     # ---- the writer itself
 
     def do(self, command: Callable[[Connection], T]) -> "Future[T]":
@@ -330,6 +377,12 @@ class Index:
             return wal_path(self._path).stat().st_size
         except FileNotFoundError:
             return 0
+
+    def give_up(self, why: str) -> None:
+        """Somebody found the index damaged: nothing more is taken in this life."""
+        if self._damage is None:
+            self._damage = IndexDamaged(f"the index is damaged: {why}", corrupt=True)
+            log.critical("index given up", extra={"action": "index-damaged", "reason": why})
 
     @property
     def damage(self) -> IndexDamaged | None:
@@ -535,6 +588,61 @@ def _segment_values(row: SegmentRow) -> dict[str, Any]:
     }
 
 
+def _enter_segments(connection: Connection, entries: Sequence[Entry]) -> list[tuple[int, int]]:
+    wanted = json.dumps([[entry.row.run, entry.row.seq] for entry in entries])
+    known = {(run, seq) for run, seq in connection.execute(_known_of, {"pairs": wanted})}
+    fresh = [entry for entry in entries if (entry.row.run, entry.row.seq) not in known]
+    if not fresh:
+        return sorted(known)
+    connection.execute(_meet_run, [_run_values(run) for run in _first_of_each_run(fresh)])
+    first_id: int = (connection.execute(_last_segment).scalar() or 0) + 1
+    rows = [_segment_values(entry.row) | {"id": number} for number, entry in enumerate(fresh, first_id)]
+    connection.execute(_enter_segment, rows)
+    for camera_id in {entry.row.camera_id for entry in fresh}:
+        ours = [entry.row for entry in fresh if entry.row.camera_id == camera_id]
+        longest_us = max(row.end_us - row.start_us for row in ours)
+        connection.execute(_longer_segment, {"id_is": camera_id, "longest_segment_us": longest_us})
+        connection.execute(_known_since, {"id_is": camera_id, "at_us": min(row.start_us for row in ours)})
+        _uncover(connection, camera_id, [(row.start_us, row.end_us) for row in ours])
+    _enter_looks(
+        connection, [(entry.row.camera_id, number, entry.looks) for number, entry in enumerate(fresh, first_id)]
+    )
+    if clips.any_may_hold(connection):
+        for number in range(first_id, first_id + len(fresh)):
+            clips.hold_segment(connection, number)
+    return sorted(known)
+
+
+def _enter_looks(connection: Connection, segments: Sequence[tuple[int, int, Sequence[Look]]]) -> None:
+    """As `_add_looks` for many segments. Past SQLAlchemy, which would take longer than all the rest of a file."""
+    cursor: Any = connection.connection.cursor()
+    ids: dict[tuple[int, View], int] = {}
+    rows = []
+    for camera_id, segment_id, looks in segments:
+        for look in looks:
+            view_id = ids.get((camera_id, look.view))
+            if view_id is None:
+                view_id = ids[camera_id, look.view] = _id_of_view_by(cursor, camera_id, look.view)
+            rows.append((segment_id, look.start_us, look.end_us - look.start_us, view_id))
+    cursor.executemany("INSERT INTO look (segment_id, start_us, duration_us, view_id) VALUES (?, ?, ?, ?)", rows)
+
+
+def _id_of_view_by(cursor: Any, camera_id: int, view: View) -> int:
+    preset = tables.NO_PRESET if view.preset is None else view.preset
+    values = (camera_id, *view.box, preset, view.kind.value)
+    known = cursor.execute(_VIEW_ID, values).fetchone()
+    return int(cursor.execute(_ADD_VIEW, values).lastrowid if known is None else known[0])
+
+
+def _first_of_each_run(entries: Sequence[Entry]) -> list[Run]:
+    runs: dict[int, Run] = {}
+    for entry in entries:
+        seen = runs.get(entry.run.number)
+        if seen is None or entry.run.started_us < seen.started_us:
+            runs[entry.run.number] = entry.run
+    return list(runs.values())
+
+
 def _add_looks(connection: Connection, camera_id: int, segment_id: int, looks: Sequence[Look]) -> None:
     """Ids of views are asked for each time: one kept from a transaction that was undone would be another view's."""
     ids = {view: _id_of_view(connection, camera_id, view) for view in {look.view for look in looks}}
@@ -625,6 +733,24 @@ def _put_one_span(connection: Connection, camera_id: int, span: Span) -> None:
         connection.execute(_longer_gap, {"id_is": camera_id, "longest_gap_us": span.end_us - span.start_us})
 
 
+def _uncover(connection: Connection, camera_id: int, recorded: Sequence[tuple[int, int]]) -> None:
+    between = {
+        "camera_is": camera_id,
+        "start_is": min(start for start, _ in recorded),
+        "end_is": max(end for _, end in recorded),
+    }
+    for row in connection.execute(_unknown_between, between).all():
+        whole = Span(SpanKind(row.kind), row.reason, row.start_us, row.end_us, row.epoch)
+        rest = [(row.start_us, row.end_us)]
+        for start_us, end_us in recorded:
+            rest = [part for a, b in rest for part in ((a, min(b, start_us)), (max(a, end_us), b)) if part[0] < part[1]]
+        if rest == [(row.start_us, row.end_us)]:
+            continue
+        connection.execute(_drop_span, _span_key(camera_id, whole))
+        for start_us, end_us in rest:
+            _put_one_span(connection, camera_id, replace(whole, start_us=start_us, end_us=end_us))
+
+
 def _span_key(camera_id: int, span: Span) -> dict[str, int]:
     return {"camera_is": camera_id, "start_is": span.start_us, "epoch_is": span.epoch}
 
@@ -668,12 +794,39 @@ _end_run = (
 )
 
 _add_segment = insert(_segment).values({c.name: bindparam(c.name) for c in _segment.columns if c.name != "id"})
+_enter_segment = insert(_segment).values({c.name: bindparam(c.name) for c in _segment.columns})
+_last_segment = select(func.max(_segment.c.id))
+# An index of millions is asked for a few hundred pairs: one look-up in the unique index each.
+_known_of = text(
+    "SELECT segment.run, segment.seq FROM json_each(:pairs) AS pair CROSS JOIN segment"
+    " ON segment.run = json_extract(pair.value, '$[0]') AND segment.seq = json_extract(pair.value, '$[1]')"
+)
+# Files may be entered newest first: a run of which files alone tell began with the earliest of them, and one that a
+# copy of the index thought over may have gone on.
+_only_files_tell = (_run.c.begin_reason == RECOVERED) & (_new_run.excluded.started_us < _run.c.started_us)
+_meet_run = _new_run.on_conflict_do_update(
+    index_elements=[_run.c.id],
+    set_={
+        **{
+            name: case((_only_files_tell, _new_run.excluded[name]), else_=_run.c[name])
+            for name in ("started_us", "utc_anchor_us", "slope_ppb")
+        },
+        "ended_us": func.max(_run.c.ended_us, _new_run.excluded.ended_us),
+    },
+)
+_known_since = (
+    update(_camera)
+    .where(_camera.c.id == bindparam("id_is"), _camera.c.configured_at_us > bindparam("at_us"))
+    .values(configured_at_us=bindparam("at_us"))
+)
 _longer_segment = (
     update(_camera)
     .where(_camera.c.id == bindparam("id_is"), _camera.c.longest_segment_us < bindparam("longest_segment_us"))
     .values(longest_segment_us=bindparam("longest_segment_us"))
 )
 _mark_segment = update(_segment).where(_segment.c.id == bindparam("id_is")).values(state=bindparam("state"))
+_note_hash = update(_segment).where(_segment.c.id == bindparam("id_is")).values(sha256=bindparam("sha256"))
+_note_clip_hash = update(tables.clip).where(tables.clip.c.id == bindparam("id_is")).values(sha256=bindparam("sha256"))
 _segment_file = (
     select(_segment.c.volume_id, _segment.c.start_us, _segment.c.run, _segment.c.seq, _run.c.folder, _volume.c.name)
     .join(_run, _run.c.id == _segment.c.run)
@@ -685,6 +838,11 @@ _drop_segment = delete(_segment).where(_segment.c.id == bindparam("id_is"))
 _of_view = [column for column in _view.columns if column.name != "id"]
 _view_id = select(_view.c.id).where(*(column == bindparam(column.name) for column in _of_view))
 _add_view = insert(_view).values({column.name: bindparam(column.name) for column in _of_view})
+_VIEW_COLUMNS: Final = (
+    *("camera_id", "pan_from", "pan_to", "tilt_from", "tilt_to", "zoom_from", "zoom_to", "preset", "kind"),
+)
+_VIEW_ID: Final = f"SELECT id FROM view WHERE {' AND '.join(f'{name} = ?' for name in _VIEW_COLUMNS)}"  # noqa: S608 - names
+_ADD_VIEW: Final = f"INSERT INTO view ({', '.join(_VIEW_COLUMNS)}) VALUES ({', '.join('?' * len(_VIEW_COLUMNS))})"  # noqa: S608
 _add_look = insert(_look).values({column.name: bindparam(column.name) for column in _look.columns})
 _is_of_segment = _look.c.segment_id == bindparam("segment_is")
 _views_of_segment = select(_look.c.view_id).where(_is_of_segment).distinct()
@@ -735,6 +893,12 @@ _is_span = (
 )
 _drop_span = delete(_gap).where(_is_span)
 _open_span = select(_gap).where(_gap.c.camera_id == bindparam("camera_is"), _gap.c.end_us.is_(None))
+_unknown_between = select(_gap).where(
+    _gap.c.camera_id == bindparam("camera_is"),
+    _gap.c.reason == UNKNOWN,
+    _gap.c.end_us > bindparam("start_is"),
+    _gap.c.start_us < bindparam("end_is"),
+)
 _longer_gap = (
     update(_camera)
     .where(_camera.c.id == bindparam("id_is"), _camera.c.longest_gap_us < bindparam("longest_gap_us"))

@@ -12,7 +12,7 @@ from typing import Final
 
 from nvr.media.errors import NotDecodable
 from nvr.media.label import Label
-from nvr.media.positions import Fact, Rest, unpack_facts, unpack_rests
+from nvr.media.positions import Fact, Rest, unpack_track
 from nvr.store.rows import Box, Look, LookKind, View
 from nvr.units import US, PanTiltZoom
 
@@ -196,12 +196,12 @@ def looks_of(said: Label, ticks: Sequence[int]) -> list[Look]:
     """
     if said.positions is None:
         return []
-    rests, facts = unpack_rests(said.positions), unpack_facts(said.positions)
-    if sum(rest.frames for rest in rests) != len(ticks) or said.frames != len(ticks):
+    rests, facts = unpack_track(said.positions)
+    if sum([rest.frames for rest in rests]) != len(ticks) or said.frames != len(ticks):
         raise NotDecodable(f"a position track that is not of {len(ticks)} pictures")
     if not ticks or ticks[-1] >= said.duration_ticks:
         raise NotDecodable("pictures that last longer than their label says")
-    if not all(rest.position is None or _is_possible(rest.position) for rest in rests):
+    if not all(map(_is_possible, {rest.position for rest in rests})):
         raise NotDecodable("a position that no camera can take")
     if not all(fact.preset is None or fact.preset <= _MOST_PRESET for fact in facts):
         raise NotDecodable("a preset that no camera has")
@@ -247,6 +247,8 @@ def _on_circle(box: Box) -> Box:
     return box._replace(pan_from=box.pan_from % _CIRCLE, pan_to=box.pan_to % _CIRCLE)
 
 
-def _is_possible(position: PanTiltZoom) -> bool:
+def _is_possible(position: PanTiltZoom | None) -> bool:
+    if position is None:
+        return True
     pan, tilt, zoom = position
     return 0 <= pan < _CIRCLE and 0 <= tilt <= _MOST_TILT and 0 <= zoom <= _MOST_ZOOM

@@ -96,7 +96,7 @@ def looks_in(path: Path, said: label.Label) -> Sequence[Look]:
     if said.positions is None:
         return ()
     try:
-        return looks_of(said, [picture.ticks for picture in boxes.samples(path)][: said.frames])
+        return looks_of(said, boxes.ticks(path)[: said.frames])
     except MediaError as trouble:
         log.warning(
             "where the camera looked is not known",

@@ -31,6 +31,9 @@ _NAME: Final = re.compile(
     r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)\.(\d{3})Z-(0|[1-9]\d{0,18})-(0|[1-9]\d{0,18})\.mp4", re.ASCII
 )
 _FILM: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(?:-[1-9]\d*)?\.mp4", re.ASCII)
+_CLIP_NAME: Final = re.compile(
+    r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([a-z0-9-]{1,32})-([1-9]\d{0,18})\.mp4", re.ASCII
+)
 _LATEST: Final = UtcMicros(int((datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) / timedelta(microseconds=1)))
 
 
@@ -42,6 +45,16 @@ class SegmentName:
     """Cut down to whole milliseconds."""
     run: int
     seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClipName:
+    """What the name of a clip's first file says."""
+
+    start_us: UtcMicros
+    """Cut down to whole seconds."""
+    rule: str
+    clip: int
 
 
 def segment_path(folder: str, start_us: int, run: int, seq: int) -> str:
@@ -93,6 +106,22 @@ def parse_timelapse_name(name: str) -> date | None:
 def numbered(path: str, number: int) -> str:
     """The name of a clip's n-th file, counted from 1: all after the first say so before their suffix."""
     return path if number == 1 else f"{path.removesuffix('.mp4')}-{number}.mp4"
+
+
+def parse_clip_name(name: str) -> ClipName | None:
+    """Reads the name of a clip's first file (its last part only); None where it is not one.
+
+    Of a clip's second file it says something else, for a rule may end in a number: what is in the file tells.
+    """
+    match = _CLIP_NAME.fullmatch(name)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    try:
+        start = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return ClipName(UtcMicros((start - _EPOCH) // timedelta(microseconds=1)), match[7], int(match[8]))
 
 
 def parse_segment_name(name: str) -> SegmentName | None:

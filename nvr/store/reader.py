@@ -31,7 +31,7 @@ from nvr.store import tables
 from nvr.store.connections import reader_engine, still_engine, translated, wal_path
 from nvr.store.errors import IndexDamaged
 from nvr.store.lock import daemon_kept_out
-from nvr.store.names import parse_segment_name, segment_path
+from nvr.store.names import numbered, parse_segment_name, segment_path
 from nvr.store.rows import (
     Alarm,
     AlarmLinkRow,
@@ -178,10 +178,10 @@ class Reader:
             }
             return [_segment_of(row) for row in connection.execute(_segments_between, values)]
 
-    def recorded_between(self, camera: str, start_us: int, end_us: int) -> list[Recorded]:
+    def recorded_between(self, camera: str, start_us: int, end_us: int, *, missing_too: bool = False) -> list[Recorded]:
         """The time that the camera's segments cover and that touches [start, end): light, for `ledger.coverage`.
 
-        A segment whose file is gone covers nothing.
+        A segment whose file is gone covers nothing, unless `missing_too`.
         """
         with self._asking() as connection:
             known = connection.execute(_camera_reach, {"slug_is": camera}).one_or_none()
@@ -193,7 +193,8 @@ class Reader:
                 "start_is": start_us,
                 "end_is": end_us,
             }
-            return [Recorded(*row) for row in connection.execute(_recorded_between, values)]
+            question = _promised_between if missing_too else _recorded_between
+            return [Recorded(*row) for row in connection.execute(question, values)]
 
     def first_segment(self, camera: str) -> Segment | None:
         """How far back it goes."""
@@ -226,6 +227,22 @@ class Reader:
         with self._asking() as connection:
             values = {"camera_is": camera_id, "start_is": start_us, "end_is": end_us}
             return [KnownFile(*row) for row in connection.execute(_known_files, values)]
+
+    def folders_of(self, camera_id: int) -> list[str]:
+        """Every folder that the camera's files lie in: the names it had."""
+        with self._asking() as connection:
+            return list(connection.execute(_folders_of, {"camera_is": camera_id}).scalars())
+
+    def days_of(self, camera_id: int) -> list[int]:
+        """The days, since the epoch, in which segments of the camera begin."""
+        with self._asking() as connection:
+            return list(connection.execute(_days_of, {"camera_is": camera_id}).scalars())
+
+    def segments_without_hash(self, *, after: int, limit: int) -> list[Segment]:
+        """Segments that are as promised and of whose content nothing is noted, by id."""
+        with self._asking() as connection:
+            values = {"after_id": after, "most": limit}
+            return [_segment_of(row) for row in connection.execute(_without_hash, values)]
 
     def segment_by_name(self, name: str) -> Segment | None:
         """The one whose file has this name or path, with or without its folders; None where there is no row for it."""
@@ -310,6 +327,26 @@ class Reader:
             rows = connection.execute(_newest_spans, {"slug_is": camera, "most": limit})
             return [_span_of(row) for row in rows]
 
+    def kept_since(self, camera_id: int) -> int | None:
+        """Since when all footage of the camera is there that no clip holds: what is older may have been deleted.
+
+        None where there is none.
+        """
+        with self._asking() as connection:
+            return connection.execute(_kept_since, {"camera_is": camera_id}).scalar()
+
+    def accounted_until(self, camera_id: int) -> int | None:
+        """Up to when segments and spans of the camera tell: its last end, or where what goes on began."""
+        with self._asking() as connection:
+            values = {"camera_is": camera_id}
+            known = [connection.execute(question, values).scalar() for question in _last_moments]
+            return max((at_us for at_us in known if at_us is not None), default=None)
+
+    def overlapping_spans(self, camera_id: int) -> list[int]:
+        """Where a span begins before the one of its epoch before it has ended, which must not be; a few."""
+        with self._asking() as connection:
+            return list(connection.execute(_overlapping, {"camera_is": camera_id}).scalars())
+
     # ---- alarms and clips
 
     def alarms_between(
@@ -371,11 +408,28 @@ class Reader:
             values = {"after_id": after, "most": limit}
             return [_clip_of(row) for row in connection.execute(_clips_to_export, values)]
 
+    def clips_without_hash(self, *, after: int, limit: int) -> list[Clip]:
+        """Clips with a file of whose content nothing is noted, by id."""
+        with self._asking() as connection:
+            values = {"after_id": after, "most": limit}
+            return [_clip_of(row) for row in connection.execute(_clips_without_hash, values)]
+
     def locked_clips(self, *, after: int = 0, limit: int = 100) -> list[Clip]:
         """Clips that nothing deletes, by id."""
         with self._asking() as connection:
             values = {"after_id": after, "most": limit}
             return [_clip_of(row) for row in connection.execute(_locked_clips, values)]
+
+    def clip_of_file(self, volume_id: int, path: str) -> int | None:
+        """The clip whose file, or one of whose files, this is."""
+        with self._asking() as connection:
+            for word in path.removesuffix(".mp4").split("-")[-2:]:
+                row = connection.execute(_clip_by_id, {"id_is": int(word) if word.isdecimal() else 0}).one_or_none()
+                if row is None or row.volume_id != volume_id or row.path is None:
+                    continue
+                if path in {numbered(row.path, number) for number in range(1, row.files + 1)}:
+                    return int(row.id)
+        return None
 
     def members_of(self, clip_id: int) -> list[ClipMember]:
         """The segments that a clip has a part of, in the order of time."""
@@ -642,6 +696,7 @@ def _clip_of(row: Row[Any]) -> Clip:
         note=row.note,
         unconnected=bool(row.unconnected),
         alarm_since_us=row.since_us,
+        sha256=row.sha256,
     )
 
 
@@ -691,17 +746,27 @@ _segments_between = (
     .order_by(_segment.c.start_us, _segment.c.id)
     .limit(bindparam("most"))
 )
-_recorded_between = (
+_promised_between = (
     select(_segment.c.start_us, _segment.c.end_us, _run.c.epoch)
     .join(_run, _run.c.id == _segment.c.run)
-    .where(_touches, _segment.c.state != SegmentState.MISSING.value)
+    .where(_touches)
     .order_by(_segment.c.start_us)
 )
+_recorded_between = _promised_between.where(_segment.c.state != SegmentState.MISSING.value)
 _of_camera = _segments.where(_segment.c.camera_id == _camera_is_slug).limit(1)
 _first_segment = _of_camera.order_by(_segment.c.start_us, _segment.c.id)
 _last_segment = _of_camera.order_by(_segment.c.start_us.desc(), _segment.c.id.desc())
 _segment_by_id = _segments.where(_segment.c.id == bindparam("id_is"))
 _segment_by_seq = _segments.where(_segment.c.run == bindparam("run_is"), _segment.c.seq == bindparam("seq_is"))
+_without_hash = (
+    _segments.where(
+        _segment.c.id > bindparam("after_id"),
+        _segment.c.sha256.is_(None),
+        _segment.c.state == SegmentState.OK.value,
+    )
+    .order_by(_segment.c.id)
+    .limit(bindparam("most"))
+)
 _last_of_run = _segments.where(_segment.c.run == bindparam("run_is")).order_by(_segment.c.seq.desc()).limit(1)
 _last_recorded = (
     select(_segment.c.end_us)
@@ -728,6 +793,8 @@ _known_files = (
         _segment.c.start_us < bindparam("end_is"),
     )
 )
+
+_days_of = text("SELECT DISTINCT start_us / 86400000000 FROM segment WHERE camera_id = :camera_is")
 
 _view, _look = tables.view, tables.look
 _what_view_is = (
@@ -785,6 +852,22 @@ _newest_spans = (
     select(_gap).where(_gap.c.camera_id == _camera_is_slug).order_by(_gap.c.id.desc()).limit(bindparam("most"))
 )
 
+_last_moments = (
+    text("SELECT end_us FROM segment WHERE camera_id = :camera_is ORDER BY start_us DESC LIMIT 1"),
+    text("SELECT coalesce(end_us, start_us) FROM gap WHERE camera_id = :camera_is ORDER BY start_us DESC LIMIT 1"),
+)
+_kept_since = text(
+    "SELECT max((SELECT start_us FROM segment WHERE segment.volume_id = volume.id AND camera_id = :camera_is"
+    " AND NOT EXISTS (SELECT 1 FROM clip_member JOIN clip ON clip.id = clip_member.clip_id"
+    " WHERE clip_member.segment_id = segment.id AND (clip.exported_at_us IS NULL OR clip.locked))"
+    " ORDER BY start_us LIMIT 1)) FROM volume"
+)
+_overlapping = text(
+    "SELECT start_us FROM (SELECT start_us, max(coalesce(end_us, 1 << 62)) OVER (PARTITION BY epoch ORDER BY start_us"
+    " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_us FROM gap WHERE camera_id = :camera_is)"
+    " WHERE before_us > start_us LIMIT 5"
+)
+
 _run_by_id = select(_run).where(_run.c.id == bindparam("id_is"))
 _runs_between = (
     select(_run)
@@ -808,6 +891,7 @@ _corrected_runs = (
     )
     .order_by(_run.c.id)
 )
+_folders_of = select(_run.c.folder).where(_run.c.camera_id == bindparam("camera_is")).distinct()
 _open_runs = select(_run).where(_run.c.ended_us.is_(None)).order_by(_run.c.id)
 _last_epochs = (select(func.max(_run.c.epoch)), select(func.max(_gap.c.epoch)))
 
@@ -897,6 +981,7 @@ _clip_by_id = _clips.where(_clip.c.id == bindparam("id_is"))
 _open_clips = _clips.where(_clip.c.end_us.is_(None)).order_by(_clip.c.id)
 _next_clips = _clips.where(_clip.c.id > bindparam("after_id")).order_by(_clip.c.id).limit(bindparam("most"))
 _clips_to_export = _next_clips.where(_clip.c.exported_at_us.is_(None), _clip.c.end_us.is_not(None))
+_clips_without_hash = _next_clips.where(_clip.c.sha256.is_(None), _clip.c.path.is_not(None))
 _locked_clips = _next_clips.where(_clip.c.locked == 1)
 _members_of = (
     _segments.add_columns(

@@ -3,6 +3,9 @@ runs and gaps.
 
 It looks at `.part` names and at the day folders since the day before each camera's last row, never at the whole
 archive. Everything may be done again after a kill in the middle of it. Nothing that holds a picture is ever deleted.
+
+Where the index was lost and begins anew, or as an older copy, a start enters each camera's newest files only: enough to
+know where its footage ends. The rest is entered behind, while cameras record (nvr.store.filling).
 """
 
 import logging
@@ -10,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import islice, takewhile
 from pathlib import Path
@@ -21,11 +24,22 @@ from nvr.media.errors import MediaError
 from nvr.store import mending
 from nvr.store.archive import Archive
 from nvr.store.errors import DiskFull, VolumeMissing
-from nvr.store.index import Index
+from nvr.store.index import RECOVERED, Index
 from nvr.store.ledger import UNKNOWN, Ledger, SpanChange, coverage
-from nvr.store.names import PART, day_of, day_path, is_folder, parse_segment_name, segment_name, segment_path
+from nvr.store.names import (
+    CLIPS,
+    PART,
+    day_of,
+    day_path,
+    is_folder,
+    parse_clip_name,
+    parse_segment_name,
+    segment_name,
+    segment_path,
+)
+from nvr.store.origin import parse_origin
 from nvr.store.reader import KnownFile, Reader
-from nvr.store.rows import Camera, CloseClip, Run, SegmentRow, SegmentState
+from nvr.store.rows import Camera, CloseClip, Entry, Run, SegmentRow, SegmentState
 from nvr.store.volumes import Volume, disk_trouble
 from nvr.units import US
 
@@ -37,7 +51,7 @@ STOPPED: Final = "service-stopped"
 
 _DISK_FAILED: Final = "disk-failed"
 
-_LEFT_ALONE: Final = frozenset({STOPPED, "record-off", "not-configured"})
+_LEFT_ALONE: Final = frozenset({STOPPED, "record-off", "not-configured", UNKNOWN})
 """What goes on whether or not a daemon runs."""
 _STEP_US: Final = (
     2 * US
@@ -45,6 +59,8 @@ _STEP_US: Final = (
 _MOST_WITHOUT_A_PICTURE: Final = 16 << 20  # four seconds at the camera's 20 Mbit/s and the muxer's buffer, with room
 _DAY: Final = timedelta(days=1)
 _DAY_US: Final = 86_400 * US
+_AT_ONCE: Final = 500  # files entered in one transaction
+_MOST_OF_A_LOST_INDEX: Final = 30  # newest sealed files of each camera: fifty cameras' in about a second
 _RUNS_BACK: Final = 2  # the newest run, and the one that was still being sealed when it began
 
 
@@ -66,6 +82,8 @@ class Recovery:
     """Camera's id, start and end of everything that was put into the index."""
     left: list[Path] = field(default_factory=list)
     """Files that are not ours or cannot be understood; they stay where they are."""
+    unfinished: bool = False
+    """Older files are still to be entered."""
 
 
 RESULTS: Final = ("adopted", "mended", "empty", "missing", "found-again", "damaged", "left", "postponed")
@@ -81,20 +99,64 @@ class Place:
     volume: Volume
 
 
-def recover(index: Index, reader: Reader, archive: Archive, places: Sequence[Place], now_us: int) -> Recovery:
+def recover(
+    index: Index,
+    reader: Reader,
+    archive: Archive,
+    places: Sequence[Place],
+    now_us: int,
+    *,
+    lost: bool = False,
+    filling: bool = False,
+) -> Recovery:
     """Does everything, before the first camera records. Raises IndexDamaged, DiskFull where the index has no space.
 
-    Trouble with one file or one volume is that one's own: it is counted, said, and left for later.
+    Trouble with one file or one volume is that one's own: it is counted, said, and left for later. `lost`: the index
+    begins anew, or as an older copy of itself, and does not know what happened since. `filling`: it did so in an
+    earlier life, and older files are still being entered.
     """
     report = Recovery(epoch=reader.last_epoch())
     began: dict[int, int] = {}
+    if lost:
+        end_what_a_copy_left_open(index, reader)
+        spare_clips(index, places)
     for place in places:
-        for camera_id, start_us in recover_files(index, reader, archive, place, report).items():
+        most = _MOST_OF_A_LOST_INDEX if lost or filling else None
+        for camera_id, start_us in recover_files(index, reader, archive, place, report, most=most).items():
             began[camera_id] = min(start_us, began.get(camera_id, start_us))
+    report.epoch = max(report.epoch, reader.last_epoch())
     _end_runs(index, reader, report)
     close_open_clips(index, reader)
-    _resume_ledgers(index, reader, report, began, now_us)
+    _resume_ledgers(index, reader, report, began, now_us, UNKNOWN if lost else CRASHED)
+    report.unfinished = lost or filling
     return report
+
+
+def end_what_a_copy_left_open(index: Index, reader: Reader) -> None:
+    """An older copy of the index knows nothing of the time after its last row: what goes on in it ends there.
+
+    A gap that seemed to go on would hide the footage that came after it.
+    """
+    cameras = reader.cameras()
+    spans = {camera.id: reader.newest_spans(camera.slug) for camera in cameras}
+    moments = [moment for rows in spans.values() for row in rows for moment in (row.start_us, row.end_us) if moment]
+    ends = [segment.row.end_us for camera in cameras if (segment := reader.last_segment(camera.slug)) is not None]
+    alive_us = max([*moments, *ends], default=0)
+    for camera in cameras:
+        changes = Ledger(reader.last_epoch(), spans[camera.id]).recording(alive_us)
+        if changes:
+            index.put_spans(camera.id, changes).result()
+
+
+def spare_clips(index: Index, places: Sequence[Place]) -> None:
+    """Clips of which only files tell keep their numbers to themselves. Two months' names are enough: ids only rise."""
+    for place in places:
+        with suppress(OSError):
+            for folder in camera_folders(place.volume):
+                clips = place.volume.path / folder / CLIPS
+                if clips.is_dir():
+                    names = (name for month in islice(months_newest_first(clips), 2) for name in _names_in(month))
+                    index.spare_clips(max((said.clip for name in names if (said := parse_clip_name(name))), default=0))
 
 
 def close_open_clips(index: Index, reader: Reader) -> int:
@@ -117,20 +179,24 @@ def close_open_clips(index: Index, reader: Reader) -> int:
     return len(clips)
 
 
-def recover_files(index: Index, reader: Reader, archive: Archive, place: Place, report: Recovery) -> dict[int, int]:
+def recover_files(
+    index: Index, reader: Reader, archive: Archive, place: Place, report: Recovery, *, most: int | None = None
+) -> dict[int, int]:
     """Brings one volume's files and rows together; also for a volume that is mounted later, before it is written to.
 
+    `most`: how many sealed files of each camera are entered at most, the newest ones; None: all where it looks.
     Answers the earliest start of what was put into the index, by camera.
     """
     began: dict[int, int] = {}
-    garbage = {row.path for row in reader.garbage() if row.volume == place.volume.name}
+    garbage = condemned(reader, place)
     folders: list[str] = []
     with _postponed(report, place.volume.path):
-        folders = _camera_folders(place.volume)
+        folders = camera_folders(place.volume)
     for folder in folders:
-        desk = _Desk(index, reader, archive, place, report, folder, garbage)
+        desk = Desk(index, reader, archive, place, report, folder, garbage, most=most)
         with _postponed(report, place.volume.path / folder):
-            for day in _days_to_look_at(reader, place.volume.path / folder, desk.camera_id):
+            days = _days_to_look_at(reader, place.volume.path / folder, desk.camera_id)
+            for day in days if most is None else reversed(days):
                 desk.settle_day(day)
         if desk.camera_id is not None and desk.began_us is not None:
             began[desk.camera_id] = desk.began_us
@@ -150,7 +216,12 @@ def _postponed(report: Recovery, folder: Path) -> Iterator[None]:
         )
 
 
-class _Desk:
+def condemned(reader: Reader, place: Place) -> set[str]:
+    """Paths on a volume that wait to be unlinked."""
+    return {row.path for row in reader.garbage() if row.volume == place.volume.name}
+
+
+class Desk:
     """One camera's folder on one volume."""
 
     def __init__(
@@ -162,7 +233,11 @@ class _Desk:
         report: Recovery,
         folder: str,
         garbage: set[str],
+        *,
+        most: int | None = None,
+        before_run: int | None = None,
     ) -> None:
+        """`before_run`: files of this run and later ones belong to recorders that are at work, and are left alone."""
         self.camera_id = reader.camera_of_folder(folder)
         self.began_us: int | None = None
         """The earliest start of what was put into the index."""
@@ -171,9 +246,15 @@ class _Desk:
         self._archive = archive
         self._disk = archive.disk
         self._place = place
+        self._root = len(str(place.volume.path)) + 1
         self._report = report
         self._folder = folder
         self._garbage = garbage
+        self._most = most
+        self._before_run = before_run
+        self._read: list[tuple[Path, Entry]] = []
+        """Sealed files whose labels were read and that wait for the rest of their transaction."""
+        self._epochs: dict[int, int] = {}
 
     def settle_day(self, day: date) -> None:
         """Settles each file and each row of a day. Raises OSError where the folder cannot be read or synced."""
@@ -182,13 +263,33 @@ class _Desk:
         known = self._known_files(day)
         for name, row in known.items():
             self._settle_row(path / name, row, is_there=name in names or name + PART in names)
-        strangers = sorted(names - known.keys())
+        strangers = self._wanted(names - known.keys())
         if not strangers:
             return
         # Whoever gave a sealed file its name may have died before the folder was synced; a row must not come first.
         self._disk.fsync_directory(path)
         for name in strangers:
             self._settle_stranger(path / name, known)
+        self._enter()
+
+    def settle_file(self, path: Path) -> None:
+        """Settles one file that no row promises. Raises OSError where its folder cannot be synced."""
+        self._disk.fsync_directory(path.parent)
+        self._settle_stranger(path, {})
+        self._enter()
+
+    def _wanted(self, strangers: set[str]) -> list[str]:
+        """Those to be settled now: none of a recorder at work, and of sealed ones no more than asked for."""
+        if self._before_run is not None:
+            runs = {name: parse_segment_name(name.removesuffix(PART)) for name in strangers}
+            strangers = {name for name, said in runs.items() if said is None or said.run < self._before_run}
+        names = sorted(strangers)
+        if self._most is None:
+            return names
+        sealed = [name for name in names if not name.endswith(PART)]
+        late = set(sealed[: max(0, len(sealed) - self._most)])
+        self._most = max(0, self._most - len(sealed))
+        return [name for name in names if name not in late]
 
     def _known_files(self, day: date) -> dict[str, KnownFile]:
         """The rows of this folder on this volume, by file name."""
@@ -237,15 +338,44 @@ class _Desk:
             self._adopt_part(path, sealed)
 
     def _adopt_sealed(self, path: Path) -> None:
-        said = label.read(path)
+        said, size_bytes = label.read_with_size(path)
         if said is not None:
-            self._put(path, self._checked(said, path), path.stat().st_size, SegmentState.OK)
-            self._count("adopted", path)
+            self._check(said, path)
+            self._read.append((path, self._entry(path, said, size_bytes)))
+            if len(self._read) == _AT_ONCE:
+                self._enter()
             return
         # Given up after a failed sync, and the daemon died before the row: it is kept, and not believed.
         film = boxes.movie(path)
         self._put(path, self._label_of(path, path, film), path.stat().st_size, SegmentState.DAMAGED)
         self._count("damaged", path)
+
+    def _entry(self, path: Path, said: label.Label, size_bytes: int) -> Entry:
+        if self.camera_id is None:
+            self.camera_id = self._index.add_camera(self._folder, said.start_us).result()
+        run = replace(self._run_of(path, said, self.camera_id), ended_us=said.end_us, end_reason=UNKNOWN)
+        row = self._row_of(said, self.camera_id, size_bytes, SegmentState.OK)
+        return Entry(run, row, mending.looks_in(path, said))
+
+    def _enter(self) -> None:
+        """Puts what was read, in one transaction."""
+        read, self._read = self._read, []
+        if not read:
+            return
+        known = set(self._index.enter_segments([entry for _, entry in read]).result())
+        for path, (_, row, _) in read:
+            if (row.run, row.seq) in known:
+                elsewhere = self._reader.segment_of(row.run, row.seq)
+                where = f"{elsewhere.path} on volume {elsewhere.volume}" if elsewhere is not None else "another file"
+                self._leave(path, f"it is a copy of {where}")
+            else:
+                self._note_found(row)
+                self._report.segments["adopted"] += 1
+                log.debug("file entered", extra={"action": "recovery-adopted", "path": str(path)})
+        log.info(
+            "files entered",
+            extra={"action": "recovery-adopted", "files": len(read) - len(known), "folder": self._folder},
+        )
 
     def _adopt_part(self, path: Path, sealed: Path) -> None:
         condition = boxes.examine(path)
@@ -293,16 +423,20 @@ class _Desk:
 
     def _checked(self, said: label.Label, path: Path) -> label.Label:
         """Raises ValueError where a file is not what its name says, or is known elsewhere."""
+        self._check(said, path)
+        if (elsewhere := self._reader.segment_of(said.run, said.seq)) is not None:
+            raise ValueError(f"it is a copy of {elsewhere.path} on volume {elsewhere.volume}")
+        return said
+
+    def _check(self, said: label.Label, path: Path) -> None:
+        """Raises ValueError where a file is not what its name says."""
         if said.kind is not label.Kind.SEGMENT:
             raise ValueError("its label does not say that it is a segment")
         if str(said.archive) != self._archive.archive_id:
             raise ValueError(f"it belongs to another archive ({said.archive})")
         name = segment_path(self._folder, said.start_us, said.run, said.seq)
-        if name != str(path.relative_to(self._place.volume.path)):
+        if name != str(path)[self._root :]:
             raise ValueError(f"it is a copy of {name} under another name")
-        if (elsewhere := self._reader.segment_of(said.run, said.seq)) is not None:
-            raise ValueError(f"it is a copy of {elsewhere.path} on volume {elsewhere.volume}")
-        return said
 
     def _put(self, path: Path, said: label.Label, size_bytes: int, state: SegmentState) -> None:
         """Puts the row, and before it whatever it refers to."""
@@ -310,11 +444,19 @@ class _Desk:
             self.camera_id = self._index.add_camera(self._folder, said.start_us).result()
         run = self._reader.run(said.run)
         if run is None:
-            self._index.begin_run(self._run_of(said, self.camera_id)).result()
-        elif run.camera_id != self.camera_id:
-            raise ValueError(f"its run {said.run} is another camera's")
-        row = SegmentRow(
-            camera_id=self.camera_id,
+            self._index.begin_run(self._run_of(path, said, self.camera_id)).result()
+        row = self._row_of(said, self.camera_id, size_bytes, state)
+        self._index.add_segment(row, mending.looks_in(path, said)).result()
+        self._index.uncover(self.camera_id, [(row.start_us, row.end_us)]).result()
+        self._note_found(row)
+
+    def _note_found(self, row: SegmentRow) -> None:
+        self._report.found.append((row.camera_id, row.start_us, row.end_us))
+        self.began_us = row.start_us if self.began_us is None else min(self.began_us, row.start_us)
+
+    def _row_of(self, said: label.Label, camera_id: int, size_bytes: int, state: SegmentState) -> SegmentRow:
+        return SegmentRow(
+            camera_id=camera_id,
             run=said.run,
             seq=said.seq,
             volume_id=self._place.volume_id,
@@ -328,23 +470,31 @@ class _Desk:
             recovered=said.recovered,
             state=state,
         )
-        self._index.add_segment(row, mending.looks_in(path, said)).result()
-        self._report.found.append((self.camera_id, row.start_us, row.end_us))
-        self.began_us = said.start_us if self.began_us is None else min(self.began_us, said.start_us)
 
-    def _run_of(self, said: label.Label, camera_id: int) -> Run:
+    def _run_of(self, path: Path, said: label.Label, camera_id: int) -> Run:
         return Run(
             number=said.run,
             camera_id=camera_id,
             folder=self._folder,
             started_us=said.start_us,
-            begin_reason="recovered",
-            epoch=self._report.epoch,
+            begin_reason=RECOVERED,
+            epoch=self._epoch_of(path, said.run),
             clock_source=said.clock.name.lower(),
             utc_anchor_us=said.zero_us,
             slope_ppb=said.slope_ppb,
             host_synchronised=said.synchronised is not False,
         )
+
+    def _epoch_of(self, path: Path, run: int) -> int:
+        """As the run's files say, each in its comment; where this one does not, the present one."""
+        if run not in self._epochs:
+            known = self._reader.run(run)
+            self._epochs[run] = self._report.epoch if known is None else known.epoch
+            with suppress(OSError, MediaError):
+                origin = parse_origin(boxes.metadata(path).get("comment", ""))
+                if known is None and origin is not None:
+                    self._epochs[run] = origin.epoch
+        return self._epochs[run]
 
     def _leave(self, path: Path, why: str) -> None:
         self._report.left.append(path)
@@ -369,8 +519,13 @@ def _end_runs(index: Index, reader: Reader, report: Recovery) -> None:
         report.crashed = True
 
 
-def _resume_ledgers(index: Index, reader: Reader, report: Recovery, began: Mapping[int, int], now_us: int) -> None:
-    """Accounts for the time since the daemon before this one was last alive, and for a clock that went backward."""
+def _resume_ledgers(
+    index: Index, reader: Reader, report: Recovery, began: Mapping[int, int], now_us: int, reason: str
+) -> None:
+    """Accounts for the time since the daemon before this one was last alive, and for a clock that went backward.
+
+    `reason` of a gap that nobody had time to book.
+    """
     cameras = reader.cameras()
     ends = {camera.id: reader.last_recorded(camera.slug, report.epoch) for camera in cameras}
     ledgers = {camera.id: Ledger(report.epoch, reader.newest_spans(camera.slug)) for camera in cameras}
@@ -385,10 +540,10 @@ def _resume_ledgers(index: Index, reader: Reader, report: Recovery, began: Mappi
         if ledger.open is None and (ended_us or ledger.latest_us):
             # A camera of which nothing was saved yet: from where its last span ended, since other cameras may have
             # been recorded for longer.
-            changes += ledger.gap(ended_us or ledger.latest_us or alive_us, CRASHED)
+            changes += ledger.gap(ended_us or ledger.latest_us or alive_us, reason)
             report.crashed = True
         elif ledger.open is not None and ledger.open.reason not in _LEFT_ALONE:
-            changes += ledger.gap(max(alive_us, ledger.open.start_us), CRASHED)
+            changes += ledger.gap(max(alive_us, ledger.open.start_us), reason)
             report.crashed = True
         if stepped:
             changes += ledger.clock_stepped(alive_us, now_us)
@@ -437,7 +592,8 @@ def _names_in(folder: Path) -> set[str]:
         return {entry.name for entry in entries}
 
 
-def _camera_folders(volume: Volume) -> list[str]:
+def camera_folders(volume: Volume) -> list[str]:
+    """The folders at the top of a volume that may be cameras'. Raises OSError."""
     with os.scandir(volume.path) as entries:
         return sorted(entry.name for entry in entries if is_folder(entry.name) and entry.is_dir(follow_symlinks=False))
 
@@ -449,24 +605,31 @@ def _days_to_look_at(reader: Reader, folder: Path, camera_id: int | None) -> lis
     """
     runs = [] if camera_id is None else reader.newest_runs(camera_id, _RUNS_BACK)
     if not runs:
-        return list(islice(_days_newest_first(folder), 2))
+        return list(islice(days_newest_first(folder), 2))
     marks = []
     for run in runs:
         last = reader.last_of_run(run.number)
         marks.append(day_of(run.started_us if last is None else last.row.start_us))
     since = marks[0] - _DAY
-    days = set(takewhile(lambda day: day >= since, _days_newest_first(folder)))
+    days = set(takewhile(lambda day: day >= since, days_newest_first(folder)))
     around = {mark + offset for mark in marks[1:] for offset in (-_DAY, timedelta(), _DAY)}
     days |= {day for day in around if (folder / day_path(day)).is_dir()}
     return sorted(days)
 
 
-def _days_newest_first(folder: Path) -> Iterator[date]:
+def days_newest_first(folder: Path) -> Iterator[date]:
+    """The days of which a camera's folder has one. Raises OSError."""
+    for month in months_newest_first(folder):
+        for day in _numbers_in(month, 2):
+            with suppress(ValueError):
+                yield date(int(month.parent.name), int(month.name), int(day))
+
+
+def months_newest_first(folder: Path) -> Iterator[Path]:
+    """The folders of months below a camera's folder, or that of its clips. Raises OSError."""
     for year in _numbers_in(folder, 4):
         for month in _numbers_in(folder / year, 2):
-            for day in _numbers_in(folder / year / month, 2):
-                with suppress(ValueError):
-                    yield date(int(year), int(month), int(day))
+            yield folder / year / month
 
 
 def _numbers_in(folder: Path, digits: int) -> list[str]:

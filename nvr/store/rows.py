@@ -3,6 +3,7 @@
 Every `..._us` is integer microseconds UTC by the host's clock; every span is half-open, `[start, end)`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -179,6 +180,15 @@ class SegmentRow:
     """Whether it was sealed by a later start, not by whoever wrote it."""
     state: SegmentState = SegmentState.OK
     sha256: bytes | None = None
+
+
+class Entry(NamedTuple):
+    """A sealed file as it is entered from what it says of itself."""
+
+    run: Run
+    """Put where the index does not know it."""
+    row: SegmentRow
+    looks: Sequence[Look]
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +396,8 @@ class Clip:
     """Its alarm happened while nobody listened."""
     alarm_since_us: int | None = None
     """Then, where nobody knows better: no earlier than this."""
+    sha256: bytes | None = None
+    """Of each of its files, one behind the other; None until somebody computed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +409,31 @@ class ClipMember:
     """Where the clip's part begins, in the file's own time from 0."""
     last_tick: int
     """The picture shown at this tick is the part's last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipEntry:
+    """A clip as its own file tells of it, for an index that has lost it."""
+
+    id: int
+    camera_id: int
+    rule: str
+    trigger: str
+    alarm_at_us: int
+    start_us: int
+    end_us: int
+    close_reason: str | None
+    locked: bool
+    volume_id: int
+    path: str
+    """Of its first file, relative to the volume's path."""
+    files: int
+    size_bytes: int
+    pre_shortfall_us: int
+    gap_us: int
+    continues: int | None
+    exported_at_us: int
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)

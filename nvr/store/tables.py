@@ -310,6 +310,7 @@ clip: Final = Table(
     Column("continues", _Int, comment="the clip that it goes on from"),
     Column("exported_at_us", _Int),
     Column("epoch", _Int, nullable=False, comment="as of its segments' runs"),
+    Column("sha256", LargeBinary, comment="of each of its files, one behind the other, once somebody computed it"),
     CheckConstraint("end_us >= start_us", name="span"),
     CheckConstraint("(state = 'open') = (end_us IS NULL)", name="ended"),
     Index(None, "camera_id", "end_us"),

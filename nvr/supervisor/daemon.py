@@ -9,7 +9,9 @@ import gc
 import logging
 import os
 import signal
+import sys
 import time
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -21,14 +23,19 @@ from nvr import log as logs
 from nvr.clock import Clock, HostClock
 from nvr.metrics import Metrics
 from nvr.record.timelapse import Timelapse
+from nvr.record.writer import Identity
 from nvr.store.errors import DiskFull, IndexDamaged, SchemaTooNew, StoreBusy
+from nvr.store.names import segment_path
 from nvr.store.recovery import STOPPED
+from nvr.store.schema import INDEX_NAME
 from nvr.supervisor import wiring
 from nvr.supervisor.host_clock import HostClockWatch
+from nvr.supervisor.index_watch import IndexWatch
 from nvr.supervisor.jobs import Jobs
 from nvr.supervisor.restart import Patience
 from nvr.supervisor.service import Answers
 from nvr.supervisor.unit import CameraUnit
+from nvr.supervisor.upkeep import Upkeep
 from nvr.units import US
 from nvr.web import app as api
 from nvr.web import metrics as metrics_page
@@ -49,6 +56,11 @@ _FIRST_TIMELAPSE_S: Final = 60.0  # what nights that nvr was off did not make
 _COLLECT_S: Final = 0.25  # what a crash of this process may lose in sockets; half a second of video fits in one
 _COLLECTS_PER_LOOK: Final = 4
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
+_ANSWER_S: Final = 10.0
+_BACKUP_AT: Final = (2, 15)  # UTC; whatever the zone, some hour of the night or a quiet one
+_FIRST_CHECK_S: Final = 600.0  # after a start has calmed down
+_CHECK_PERIOD_S: Final = 86_400.0
+_HASH_PERIOD_S: Final = 20.0  # soon, while what was written is still in the host's cache
 _STEP_US: Final = US // 2  # as the timeline: more than any daemon slews within a second
 _RESTART_S: Final = 2.0  # between an unexpected failure of a camera's unit and its next life
 _CANNOT_START: Final = (StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, CannotListen, OSError)
@@ -73,6 +85,11 @@ def main(config_path: Path | None, log_format: str = "auto", *, debug: bool = Fa
         except CannotListen as trouble:
             store.close(_CLOSE_S)
             return _cannot_start(trouble)
+    if daemon.begins_again:
+        # The same process with another life: whoever watches over it sees no end, and no camera waits for long.
+        log.warning("nvr begins again, with another index", extra={"action": "restart"})
+        logging.shutdown()
+        daemon.begin_again()
     if not ended_well:
         # A thread hangs in a disk that does not answer; the interpreter's own end would wait for it.
         logging.shutdown()
@@ -95,15 +112,29 @@ class Daemon:
         self._clock = clock
         self._units: dict[str, CameraUnit] = {}
         self._failed: dict[str, str] = {}
+        self._loop: asyncio.AbstractEventLoop
         self._stopping = asyncio.Event()
         self._host_clock = HostClockWatch(store.index, metrics, clock)
         self._jobs = Jobs(metrics, clock)
+        self._index_watch = IndexWatch(store.index, settings.data_dir / INDEX_NAME, clock)
+        hash_all = settings.recording.hash == "all"
+        self._upkeep = Upkeep(store, settings.data_dir, metrics, clock, self._live_files, hashes_segments=hash_all)
         self._utc_less_mono_us = int(clock.utc_us() - clock.mono_us())
         metrics.index_queue_length = store.index.queue_length
         metrics.index_wal_bytes = store.index.wal_bytes
 
+    @property
+    def begins_again(self) -> bool:
+        """It stopped because its index is of no use any more: the next life makes another."""
+        return self._index_watch.wants_another_life
+
+    def begin_again(self) -> None:
+        """Runs nvr anew in this process, as it was called. Does not return."""
+        self._index_watch.begin_another_life([sys.executable, *sys.orig_argv[1:]])
+
     async def run(self) -> bool:
         """Records until a signal. False where a disk kept something from being sealed in time. Raises CannotListen."""
+        self._loop = asyncio.get_running_loop()
         self._take_signals()
         self._host_clock.look()
         self._make_units()
@@ -180,6 +211,7 @@ class Daemon:
             self._store.shelves.all,
             self._host_clock.standing,
             self._store.exporter,
+            self._upkeep,
         )
         await doors.enter_async_context(await serve(api.build(answers), unix=self._settings.data_dir / SOCKET_NAME))
         if self._settings.metrics.address is not None:
@@ -187,12 +219,29 @@ class Daemon:
             await doors.enter_async_context(page)
 
     def _arrange_jobs(self) -> None:
-        """What is done regularly beside recording: a line `self._jobs.every(...)` or `self._jobs.nightly(...)` each."""
+        """What is done regularly beside recording."""
+        upkeep = self._upkeep
+        self._jobs.nightly("backup", *_BACKUP_AT, upkeep.back_up)
+        first_s = 0.0 if upkeep.has_much_to_enter else _FIRST_CHECK_S
+        self._jobs.every("check", _CHECK_PERIOD_S, upkeep.check, first_s=first_s)
+        if self._settings.recording.hash != "off":
+            self._jobs.every("hash", _HASH_PERIOD_S, upkeep.hash)
         plans = self._settings.timelapse_plans()
         if plans:
             films = Timelapse(plans, self._store.reader, self._store.shelves, self._clock)
             # A day's is made once that day is settled, in the second hour of the next.
             self._jobs.every("timelapse", _TIMELAPSE_S, films.run, first_s=_FIRST_TIMELAPSE_S)
+
+    def _live_files(self) -> set[Path]:
+        """Files that are not in the index yet; for other threads than the loop's."""
+        told: Future[set[Path]] = Future()
+
+        def tell() -> None:
+            segments = [segment for unit in self._units.values() for segment in unit.recorder.uncommitted()]
+            told.set_result({segment.shelf.place.path / _path_of(segment.identity) for segment in segments})
+
+        self._loop.call_soon_threadsafe(tell)
+        return told.result(_ANSWER_S)
 
     def _say_ready(self) -> None:
         log.info(
@@ -237,12 +286,14 @@ class Daemon:
 
     async def _seal(self) -> bool:
         """Seals every camera's segment and waits for the rows."""
-        sealed = await asyncio.gather(*(unit.close(STOPPED, _SEAL_S) for unit in self._units.values()))
+        # Of an index that is given up no row ever comes: the files tell the next life.
+        within_s = _CLOSE_S if self.begins_again else _SEAL_S
+        sealed = await asyncio.gather(*(unit.close(STOPPED, within_s) for unit in self._units.values()))
         late = [name for name, done in zip(self._units, sealed, strict=True) if not done]
         if late:
             log.error(
                 "segments not sealed in time; the next start mends them",
-                extra={"action": "stopped", "cameras": ",".join(late), "seconds": _SEAL_S},
+                extra={"action": "stopped", "cameras": ",".join(late), "seconds": within_s},
             )
         return not late
 
@@ -282,6 +333,8 @@ class Daemon:
             unit.tick()
         self._look_at_volumes()
         self._look_at_clips()
+        if self._index_watch.look():
+            self._stopping.set()
 
     def _look_at_clips(self) -> None:
         """A clip is made into a file once nothing of it is still being written."""
@@ -311,3 +364,7 @@ class Daemon:
         for shelf in self._store.shelves.all:
             if not shelf.looking:
                 shelf.looking = shelf.put(0, shelf.look)
+
+
+def _path_of(identity: Identity) -> str:
+    return segment_path(identity.camera, identity.start_us, identity.run, identity.seq)

@@ -11,8 +11,10 @@ from nvr.record.camera_facts import CameraFacts, printable
 from nvr.record.exporter import Exporter
 from nvr.record.recorder import OpenSegment
 from nvr.record.shelf import Shelf
+from nvr.store.check import Finding
 from nvr.store.names import PART, segment_path
 from nvr.supervisor.unit import CameraUnit, State
+from nvr.supervisor.upkeep import Upkeep
 from nvr.supervisor.view_watch import ViewWatch, in_degrees
 from nvr.units import US
 from nvr.web.service import NotPossible, NotThere
@@ -29,6 +31,7 @@ class Answers:
         shelves: tuple[Shelf, ...],
         host_clock: Callable[[], dict[str, Any]],
         exporter: Exporter | None = None,
+        upkeep: Upkeep | None = None,
     ) -> None:
         self._units = units
         self._failed = failed
@@ -36,6 +39,7 @@ class Answers:
         self._shelves = shelves
         self._host_clock = host_clock
         self._exporter = exporter
+        self._upkeep = upkeep
 
     def status(self) -> dict[str, Any]:
         """As contract: version, cameras, volumes; and whether this machine's clock may be believed."""
@@ -63,6 +67,15 @@ class Answers:
         if not known:
             raise NotThere(f"there is no clip {clip}")
         return {"clip": clip, "locked": locked}
+
+    async def repair(self, finding: Finding) -> dict[str, Any]:
+        """Mends what a check found, if it is still so. Raises NotPossible, VolumeMissing, DiskFull, IndexDamaged."""
+        if self._upkeep is None:
+            raise NotPossible("nobody looks after the index here")
+        try:
+            return {"done": await asyncio.to_thread(self._upkeep.repairer().repair, finding)}
+        except OSError as trouble:
+            raise NotPossible(f"the disk would not: {trouble}") from None
 
     def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
         """Raises a manual alarm; the id of its clip. Raises NotThere, NotPossible."""

@@ -35,13 +35,15 @@ from nvr.record.shelf import Place, Shelf, Shelves
 from nvr.record.syncing import SyncPlan
 from nvr.record.writer import Identity, SegmentWriter
 from nvr.rules.book import RuleBook
-from nvr.store import lock, recovery, schema, volumes
+from nvr.store import lock, recovery, salvage, schema, volumes
 from nvr.store.archive import Archive
 from nvr.store.clip_snapshots import WaitingSnapshots
+from nvr.store.errors import IndexDamaged
 from nvr.store.field_of_view import middle_of
 from nvr.store.index import Index
 from nvr.store.ledger import NOT_CONFIGURED, Ledger
 from nvr.store.reader import Reader
+from nvr.store.recovery import Place as VolumePlace
 from nvr.store.volumes import VolumeThread
 from nvr.supervisor.alarms import AlarmWatch, Snapshots, known_from
 from nvr.supervisor.clip_rows import ClipRows
@@ -71,6 +73,14 @@ class Store:
     exporter: Exporter
     """Makes files of clips, where they are wanted, and looks after their locks."""
     held: lock.DataDirLock
+    began_us: int
+    """When this life of the daemon began."""
+    first_run: int
+    """Files of runs before this one are no recorder's of this life."""
+
+    def places(self) -> list["VolumePlace"]:
+        """The volumes that are there."""
+        return [VolumePlace(shelf.volume_id, shelf.volume) for shelf in self.shelves.all if shelf.volume is not None]
 
     def close(self, within_s: float) -> bool:
         """Everything to disk and the lock given back; False where a disk did not answer in time."""
@@ -91,18 +101,39 @@ def open_store(config: Config, metrics: Metrics, clock: Clock) -> Store:
     Raises StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, OSError.
     """
     config.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-    with contextlib.ExitStack() as undo:
-        held = lock.hold(config.data_dir, wait_s=_LOCK_WAIT_S)
-        undo.callback(held.release)
+    held = lock.hold(config.data_dir, wait_s=_LOCK_WAIT_S)
+    try:
         index_path = config.data_dir / schema.INDEX_NAME
+        paths = [volume.path for volume in config.volumes]
+        lost = salvage.look(index_path, paths, clock.utc_us())
+        try:
+            return _open(config, metrics, clock, held, lost)
+        except IndexDamaged as damage:
+            if not damage.corrupt:
+                raise
+            lost = salvage.begin_again(index_path, paths, clock.utc_us(), f"was damaged ({damage})")
+        return _open(config, metrics, clock, held, lost)
+    except BaseException:
+        held.release()
+        raise
+
+
+def _open(config: Config, metrics: Metrics, clock: Clock, held: lock.DataDirLock, lost: salvage.Lost | None) -> Store:
+    index_path = config.data_dir / schema.INDEX_NAME
+    with contextlib.ExitStack() as undo:
         schema.prepare(index_path)
         index = Index(index_path, on_commit=lambda seconds, _: metrics.index_commit.observe(seconds))
         undo.callback(index.close, _LOCK_WAIT_S)
         reader = Reader(index_path)
         undo.callback(reader.close)
         shelves = _shelves(config, index, reader, metrics, clock)
-        found = _recover(index, reader, shelves, metrics, clock)
+        undo.callback(_leave, shelves)
+        began_us = clock.utc_us()
+        filling = salvage.is_filling(index_path)
+        found = _recover(index, reader, shelves, metrics, clock, lost=lost is not None, filling=filling)
         _dismiss(config, index, reader, found, clock.utc_us())
+        if lost is not None:
+            index.add_event(clock.utc_us(), "index-lost", lost.sentence()).result()
         undo.pop_all()
     exporter = Exporter(
         index,
@@ -112,7 +143,14 @@ def open_store(config: Config, metrics: Metrics, clock: Clock) -> Store:
         exports=config.recording.export_clips,
         snapshots=WaitingSnapshots(config.data_dir),
     )
-    return Store(index, reader, shelves, found, exporter, held)
+    return Store(index, reader, shelves, found, exporter, held, began_us, index.newest_run() + 1)
+
+
+def _leave(shelves: Shelves) -> None:
+    for shelf in shelves.all:
+        shelf.thread.stop(_LOCK_WAIT_S)
+        if shelf.volume is not None:
+            shelf.volume.release()
 
 
 def _dismiss(config: Config, index: Index, reader: Reader, found: recovery.Recovery, now_us: int) -> None:
@@ -160,12 +198,14 @@ def _look(shelf: Shelf, done: threading.Event) -> None:
         done.set()
 
 
-def _recover(index: Index, reader: Reader, shelves: Shelves, metrics: Metrics, clock: Clock) -> recovery.Recovery:
+def _recover(
+    index: Index, reader: Reader, shelves: Shelves, metrics: Metrics, clock: Clock, *, lost: bool, filling: bool
+) -> recovery.Recovery:
     archive = shelves.all[0].archive
     for shelf in shelves.all:
         shelf.is_late = True
     places = [recovery.Place(shelf.volume_id, shelf.volume) for shelf in shelves.all if shelf.volume is not None]
-    found = recovery.recover(index, reader, archive, places, clock.utc_us())
+    found = recovery.recover(index, reader, archive, places, clock.utc_us(), lost=lost, filling=filling)
     for result, count in found.segments.items():
         metrics.recovered_segments[_RECOVERED.get(result, "failed")] += count
     for shelf in shelves.all:

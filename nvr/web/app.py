@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nvr.store.errors import DiskFull, IndexDamaged, StoreBusy, VolumeMissing
-from nvr.web.api import clips, status, trigger
+from nvr.web.api import clips, index, status, trigger
 from nvr.web.body import BadBody, Body, read
 from nvr.web.service import NotPossible, NotThere, Service
 
@@ -53,6 +53,7 @@ ROUTES: Final = (
     Path("GET", "/api/v1/live", Permission.VIEW, status.live),
     Path("POST", "/api/v1/trigger", Permission.OPERATE, trigger.trigger, body=trigger.Trigger),
     Path("POST", "/api/v1/clips/lock", Permission.OPERATE, clips.lock, body=clips.Lock),
+    Path("POST", "/api/v1/index/repair", Permission.ADMIN, index.repair, body=index.Repair),
 )
 
 _STATUS_OF: Final[Mapping[type[Exception], int]] = {

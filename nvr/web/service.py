@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol
 
+from nvr.store.check import Finding
+
 
 class NotThere(LookupError):
     """There is no such camera, clip, or whatever was named. `str()` is one sentence that says which there are."""
@@ -31,6 +33,13 @@ class Service(Protocol):
 
     async def lock_clip(self, clip: int, locked: bool) -> dict[str, Any]:
         """`{clip, locked}`: a locked clip is never deleted. Raises NotThere, VolumeMissing, NotPossible."""
+        ...
+
+    async def repair(self, finding: Finding) -> dict[str, Any]:
+        """`{done}`: mends what a check found; `done` says how, null where it is not so any more or cannot be mended.
+
+        Raises NotPossible, VolumeMissing, DiskFull, IndexDamaged.
+        """
         ...
 
     def trigger(self, camera: str, note: str | None) -> dict[str, Any]:

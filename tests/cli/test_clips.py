@@ -87,7 +87,7 @@ def exported(site: Site) -> Path:
         shelf.volume.release()
         reader.close()
         assert index.close(10)
-    (found,) = (site.footage / "gate" / "clips").rglob("*.mp4")
+    found, *_ = sorted((site.footage / "gate" / "clips").rglob("*.mp4"))
     return found
 
 

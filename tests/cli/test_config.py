@@ -101,6 +101,7 @@ def test_alarms_are_in_the_json_as_they_are_written(nvr: Nvr, site: Site) -> Non
         "post_seconds": 20,
         "max_clip_seconds": 600,
         "export_clips": True,
+        "hash": "clips",
     }
     yard = told["cameras"][-1]
     assert yard["record"] == {"schedule": "!nights", "inside": "continuous", "outside": "alarm"}

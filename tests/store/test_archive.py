@@ -107,7 +107,7 @@ def test_giving_up_raises_nothing_whatever_the_disk_does(house: House) -> None:
     assert house.files() == [NAME + ".part"]
 
 
-TROUBLES = [("EIO", False), ("EIO", True), ("ENOSPC", True), ("short", False), ("killed", True)]
+TROUBLES = [("EIO", False), ("EIO", True), ("ENOSPC", True), ("EROFS", True), ("short", False), ("killed", True)]
 
 
 @pytest.mark.parametrize(("how", "sticky"), TROUBLES)

@@ -23,6 +23,7 @@ from tests.system.footage import (
     unpromised,
 )
 from tests.system.house import House
+from tests.system.rebuilt import check_rebuilt
 from tests.system.world import World
 
 pytestmark = pytest.mark.soak
@@ -65,6 +66,24 @@ def test_twenty_crashes_of_a_kind_take_no_more_than_promised(
         test_crashes.test_after_all_crashes_every_file_is_promised_labelled_and_plays(crashes)
         test_crashes.test_a_start_leaves_nothing_unpromised_but_the_files_being_written(crashes)
         test_crashes.test_recording_goes_on_soon_after_a_crash(crashes, figures)
+
+
+@pytest.mark.parametrize(("kind", "rounds"), [("killed", 200), ("power-cut", 50)])
+def test_hundreds_of_crashes_leave_an_archive_that_keeps_its_promises(
+    world: World, tmp_path: Path, kind: str, rounds: int, figures: list[str]
+) -> None:
+    lives = test_crashes.killed if kind == "killed" else test_crashes.power_cut
+    with lives(world, tmp_path / "lives", rounds, 1, 4) as crashes:
+        for camera in test_crashes.CAMERAS:
+            test_crashes.test_a_crash_takes_no_more_than_promised_and_only_the_newest(crashes, camera, [])
+            test_crashes.test_each_crash_is_a_gap_of_that_name(crashes, camera)
+        test_crashes.test_after_all_crashes_every_file_is_promised_labelled_and_plays(crashes)
+        test_crashes.test_a_start_leaves_nothing_unpromised_but_the_files_being_written(crashes)
+        test_crashes.test_recording_goes_on_soon_after_a_crash(crashes, figures)
+        code, told = crashes.house.command("db", "check", "--decode", "--json")
+        assert code == 0, told
+        segments = check_rebuilt(crashes.house, tmp_path / "rebuilt")
+    figures.append(f"{rounds} rounds of {crashes.kind}: {segments} segments, all promises kept, rebuilt alike")
 
 
 def test_a_camera_that_floods_is_let_go_after_ten_seconds(world: World, tmp_path: Path, figures: list[str]) -> None:

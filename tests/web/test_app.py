@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nvr.store.check import Finding, Kind
 from nvr.store.errors import DiskFull, IndexDamaged, VolumeMissing
 from nvr.web import metrics as metrics_app
 from nvr.web.app import EVERYTHING, ROUTES, Permission, build
@@ -30,6 +31,9 @@ class Answers:
         if clip != 7:
             raise NotThere(f"there is no clip {clip}")
         return {"clip": clip, "locked": locked}
+
+    async def repair(self, finding: Finding) -> dict[str, Any]:
+        return {"done": "marked as missing" if (finding.kind, finding.row) == (Kind.MISSING, 5) else None}
 
     def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
         if camera == "gone":
@@ -158,6 +162,21 @@ def test_an_alarm_is_raised_by_hand_with_and_without_a_note() -> None:
 def test_a_clip_is_locked_by_its_number(body: bytes, code: int, said: Any) -> None:
     found, _, answered = asked(build(Answers()), "/api/v1/clips/lock", "POST", body)
     assert found == code
+    assert said is None or json.loads(answered) == said
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        (b'{"kind": "missing", "volume": "main", "path": "gate/x.mp4", "row": 5}', 200, {"done": "marked as missing"}),
+        (b'{"kind": "unpromised", "volume": "main", "path": "gate/x.mp4"}', 200, {"done": None}),
+        (b'{"kind": "ugly"}', 422, None),
+        (b'{"kind": "missing", "row": 0}', 422, None),
+    ],
+)
+def test_what_a_check_found_is_mended_if_it_is_so(body: bytes, code: int, said: Any) -> None:
+    found, _, answered = asked(build(Answers()), "/api/v1/index/repair", "POST", body)
+    assert found == code, answered
     assert said is None or json.loads(answered) == said
 
 
