@@ -87,7 +87,7 @@ _NOT_EXTRA = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime",
 _QUIETER = {
     "asyncio": logging.WARNING,
     "alembic": logging.WARNING,
-    "apscheduler": logging.WARNING,
+    "apscheduler": logging.ERROR,  # it warns each time a job is due that still runs
     "libav": logging.ERROR,
     "sqlalchemy": logging.WARNING,
     "uvicorn": logging.ERROR,  # warns of each malformed request: anyone could fill the disk with it

@@ -49,6 +49,9 @@ WRITE_ERRORS: Final = ("full", "io", "read-only", "stuck", "other")
 RECOVERED_RESULTS: Final = ("adopted", "cut", "empty", "failed")
 """What became of a segment found without its row: whole, cut after its last whole fragment, nothing in it, not done."""
 
+JOBS: Final = ("backup", "check", "retention")
+"""What is done regularly beside recording."""
+
 _NOT_KNOWN = math.nan  # in Prometheus a comparison with NaN is never true: no alert on what nobody knows
 _FSYNC_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -206,6 +209,8 @@ class Metrics:
         self.index_queue_length: Callable[[], int] = lambda: 0
         self.index_wal_bytes: Callable[[], int] = lambda: 0
         self.host_clock_synchronised = _NOT_KNOWN
+        self.job_success_us = dict.fromkeys(JOBS, 0)
+        """UTC at which a job last did what it should; 0 before the first time. Written by the job's thread."""
         self._utc_us = utc_us
         self._told_gap_us: dict[tuple[str, str], int] = {}
         self._process = ProcessCollector(registry=None)
@@ -242,6 +247,7 @@ class Metrics:
         yield from self._of_cameras()
         yield from self._of_volumes()
         yield from self._of_the_index()
+        yield from self._of_jobs()
         yield from self._process.collect()
 
     def _of_cameras(self) -> Iterator[Metric]:
@@ -289,6 +295,10 @@ class Metrics:
         yield _family(GaugeMetricFamily, "nvr_index_wal_bytes", [((), self.index_wal_bytes())])
         yield _histogram("nvr_event_loop_lag_seconds", self.event_loop_lag)
         yield _family(GaugeMetricFamily, "nvr_host_clock_synchronised", [((), self.host_clock_synchronised)])
+
+    def _of_jobs(self) -> Iterator[Metric]:
+        ends = [((job,), _seconds_or(us, 0)) for job, us in self.job_success_us.items()]
+        yield _family(GaugeMetricFamily, "nvr_job_last_success_timestamp_seconds", ends)
 
 
 def _seconds_or(us: int, never: float) -> float:
@@ -441,6 +451,10 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "nvr_host_clock_synchronised": (
         "1 while the clock of this machine is synchronised by its kernel's word, else 0, NaN where it does not say.",
         (),
+    ),
+    "nvr_job_last_success_timestamp_seconds": (
+        "Unix time at which nvr last finished this regular work, 0 before the first time since its start.",
+        ("job",),
     ),
 }
 """Every metric of nvr: what it says, and its labels. docs/metrics.md shows the same."""

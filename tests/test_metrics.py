@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from nvr.metrics import (
     GAP_REASONS,
     HELP,
+    JOBS,
     LOST_CAUSES,
     RECONNECT_REASONS,
     RECOVERED_RESULTS,
@@ -72,6 +73,7 @@ def test_every_series_is_there_before_anything_happened(telling: Telling) -> Non
         ("nvr_camera_frames_lost_total", "cause", words["cause"]),
         ("nvr_write_errors_total", "error", words["error"]),
         ("nvr_recovered_segments_total", "result", words["result"]),
+        ("nvr_job_last_success_timestamp_seconds", "job", JOBS),
     ]:
         found = {dict(labels)[label]: value for (told, labels), value in samples.items() if told == name}
         assert found == dict.fromkeys(expected, 0.0), name

@@ -1,4 +1,4 @@
-"""The daemon's life: configuration → log → store → API listening → camera units; and the same backwards at a signal.
+"""The daemon's life: configuration → log → store → API listening → camera units → jobs; and back again at a signal.
 
 The first SIGTERM or SIGINT ends it in order: no new requests, units leave their loops, segments are sealed, the index
 drains. A second signal ends it at once. Each wait has a deadline, and says so when it is used up.
@@ -24,6 +24,7 @@ from nvr.store.errors import DiskFull, IndexDamaged, SchemaTooNew, StoreBusy
 from nvr.store.recovery import STOPPED
 from nvr.supervisor import wiring
 from nvr.supervisor.host_clock import HostClockWatch
+from nvr.supervisor.jobs import Jobs
 from nvr.supervisor.restart import Patience
 from nvr.supervisor.service import Answers
 from nvr.supervisor.unit import CameraUnit
@@ -41,6 +42,7 @@ SOCKET_NAME: Final = "nvr.sock"
 
 _SEAL_S: Final = 3.0  # for the disks to seal every camera's segment; with the next one below five seconds in all
 _CLOSE_S: Final = 1.0
+_JOBS_S: Final = 1.0  # a job looks at least this often whether it should end; it has the time of sealing besides
 _COLLECT_S: Final = 0.25  # what a crash of this process may lose in sockets; half a second of video fits in one
 _COLLECTS_PER_LOOK: Final = 4
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
@@ -92,6 +94,7 @@ class Daemon:
         self._failed: dict[str, str] = {}
         self._stopping = asyncio.Event()
         self._host_clock = HostClockWatch(store.index, metrics, clock)
+        self._jobs = Jobs(metrics, clock)
         self._utc_less_mono_us = int(clock.utc_us() - clock.mono_us())
         metrics.index_queue_length = store.index.queue_length
         metrics.index_wal_bytes = store.index.wal_bytes
@@ -112,14 +115,18 @@ class Daemon:
                     group.create_task(self._watch(), name="watch"),
                 ]
                 cameras = [group.create_task(self._keep(name), name=f"camera {name}") for name in self._units]
+                self._arrange_jobs()
+                self._jobs.start()
                 self._say_ready()
                 await self._stopping.wait()
                 log.info("stopping", extra={"action": "stopping"})
+                upkeep = group.create_task(self._jobs.stop(_SEAL_S + _JOBS_S), name="jobs")
                 await doors.aclose()
                 for unit in self._units.values():
                     unit.stop()
                 await asyncio.gather(*cameras)
                 sealed = await self._seal()
+                rested = await upkeep
                 for watch in watches:
                     watch.cancel()
         closed = await asyncio.to_thread(self._store.close, _CLOSE_S)
@@ -127,7 +134,7 @@ class Daemon:
             log.error("a disk did not answer in time; the next start mends what it left", extra={"action": "stopped"})
         else:
             log.info("stopped", extra={"action": "stopped"})
-        return sealed and closed
+        return sealed and rested and closed
 
     # ---- start
 
@@ -175,6 +182,9 @@ class Daemon:
         if self._settings.metrics.address is not None:
             page = await serve(metrics_page.build(self._metrics), tcp=self._settings.metrics.address)
             await doors.enter_async_context(page)
+
+    def _arrange_jobs(self) -> None:
+        """What is done regularly beside recording, a line each: `self._jobs.every(...)` or `self._jobs.nightly(...)`."""
 
     def _say_ready(self) -> None:
         log.info(
@@ -286,6 +296,7 @@ class Daemon:
         )
         for unit in self._units.values():
             unit.recorder.clock_stepped(expected_us, utc_us)
+        self._jobs.clock_stepped()
 
     def _look_at_volumes(self) -> None:
         """Each volume on its own thread, unless the last look still hangs there."""
