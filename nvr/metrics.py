@@ -49,6 +49,18 @@ WRITE_ERRORS: Final = ("full", "io", "read-only", "stuck", "other")
 RECOVERED_RESULTS: Final = ("adopted", "cut", "empty", "failed")
 """What became of a segment found without its row: whole, cut after its last whole fragment, nothing in it, not done."""
 
+RETENTION_RULES: Final = (
+    "max-days",
+    "clip-days",
+    "quota-camera",
+    "quota-volume",
+    "floor",
+    "inodes",
+    "emergency",
+    "promise-broken",
+)
+"""Why footage is deleted."""
+
 JOBS: Final = ("backup", "check", "retention")
 """What is done regularly beside recording."""
 
@@ -112,6 +124,7 @@ class CameraCounts:
         "open_gap",
         "prebuffer_bytes",
         "prebuffer_s",
+        "promise_broken",
         "received_bytes",
         "reconnects",
         "recorder_restarts",
@@ -157,6 +170,8 @@ class CameraCounts:
         """Clips that were opened, by rule; each rule that heeds the camera is there from the start."""
         self.prebuffer_s = 0.0
         self.prebuffer_bytes = 0
+        self.promise_broken = False
+        """Footage younger than min_days had to go, and is missing still."""
         self.recorder_restarts = 0
         self.segments_committed = 0
         self.segment_bytes = 0
@@ -167,15 +182,47 @@ class CameraCounts:
 class VolumeCounts:
     """One volume's numbers; written by its I/O thread."""
 
-    __slots__ = ("footage_bytes", "free_bytes", "size_bytes", "sync_interval_s", "write_errors")
+    __slots__ = (
+        "at_floor",
+        "deleted_bytes",
+        "entered_bytes",
+        "free_bytes",
+        "free_inodes",
+        "full_in_s",
+        "inodes",
+        "oldest_free_us",
+        "oldest_us",
+        "size_bytes",
+        "sync_interval_s",
+        "write_errors",
+    )
 
     def __init__(self) -> None:
         self.size_bytes = 0
         self.free_bytes = 0
-        self.footage_bytes = 0
+        self.inodes = 0
+        """How many files its file system can hold; 0 where that is not counted."""
+        self.free_inodes = 0
+        self.entered_bytes = 0
+        """Of segments: at the start, and since then. Written in the loop."""
+        self.deleted_bytes = 0
+        """Of segments since the start. Written by whoever sweeps, as what follows."""
+        self.full_in_s = _NOT_KNOWN
+        """Until footage has to go for new footage."""
+        self.at_floor = False
+        """Footage has to go for new footage."""
+        self.oldest_us = 0
+        """Where its oldest segment begins; 0 where there is none."""
+        self.oldest_free_us: int | None = None
+        """The same of those that may go; None where none may."""
         self.sync_interval_s = 0.0
         """As configured, or longer where the disk cannot keep up."""
         self.write_errors = dict.fromkeys(WRITE_ERRORS, 0)
+
+    @property
+    def footage_bytes(self) -> int:
+        """Of the segments there are."""
+        return self.entered_bytes - self.deleted_bytes
 
 
 def write_error(error: OSError) -> str:
@@ -205,6 +252,7 @@ class Metrics:
         self.storage_sync = Histogram(_FSYNC_BOUNDS)
         self.index_commit = Histogram(_FSYNC_BOUNDS)
         self.event_loop_lag = Histogram(_LAG_BOUNDS)
+        self.retention_deleted: dict[str, int] = dict.fromkeys(RETENTION_RULES, 0)
         self.recovered_segments = dict.fromkeys(RECOVERED_RESULTS, 0)
         self.index_queue_length: Callable[[], int] = lambda: 0
         self.index_wal_bytes: Callable[[], int] = lambda: 0
@@ -284,6 +332,8 @@ class Metrics:
             yield _family(GaugeMetricFamily, name, [((volume,), value(counts)) for volume, counts in volumes])
         errors = [((volume, error), n) for volume, counts in volumes for error, n in counts.write_errors.items()]
         yield _family(CounterMetricFamily, "nvr_write_errors_total", errors)
+        deleted = [((rule,), n) for rule, n in self.retention_deleted.items()]
+        yield _family(CounterMetricFamily, "nvr_retention_deleted_segments_total", deleted)
         yield _histogram("nvr_segment_commit_seconds", self.segment_commit)
         yield _histogram("nvr_storage_sync_seconds", self.storage_sync)
 
@@ -320,6 +370,7 @@ _CAMERA_GAUGES: Mapping[str, Callable[[CameraCounts], float]] = {
     "nvr_prebuffer_seconds": lambda counts: counts.prebuffer_s,
     "nvr_prebuffer_bytes": lambda counts: counts.prebuffer_bytes,
     "nvr_oldest_segment_timestamp_seconds": lambda counts: _seconds_or(counts.oldest_segment_us, _NOT_KNOWN),
+    "nvr_retention_promise_broken": lambda counts: counts.promise_broken,
 }
 _CAMERA_COUNTERS: Mapping[str, Callable[[CameraCounts], float]] = {
     "nvr_camera_frames_total": lambda counts: counts.frames,
@@ -341,6 +392,7 @@ _VOLUME_GAUGES: Mapping[str, Callable[[VolumeCounts], float]] = {
     "nvr_storage_size_bytes": lambda counts: counts.size_bytes,
     "nvr_storage_free_bytes": lambda counts: counts.free_bytes,
     "nvr_storage_footage_bytes": lambda counts: counts.footage_bytes,
+    "nvr_storage_full_in_seconds": lambda counts: counts.full_in_s,
     "nvr_storage_sync_interval_seconds": lambda counts: counts.sync_interval_s,
 }
 
@@ -427,6 +479,18 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "nvr_storage_size_bytes": ("Size of the file system that the volume is on.", ("volume",)),
     "nvr_storage_free_bytes": ("Bytes that nvr can still write to the file system of the volume.", ("volume",)),
     "nvr_storage_footage_bytes": ("Bytes of completed footage that the index holds on the volume.", ("volume",)),
+    "nvr_storage_full_in_seconds": (
+        "Time until old footage has to be deleted for new footage at the present rate, 0 while it is, NaN at first.",
+        ("volume",),
+    ),
+    "nvr_retention_deleted_segments_total": (
+        "Segments and clips that were deleted, by the rule that said so.",
+        ("reason",),
+    ),
+    "nvr_retention_promise_broken": (
+        "1 while footage of the camera younger than min_days is missing because a disk had no room left, else 0.",
+        ("camera",),
+    ),
     "nvr_storage_sync_interval_seconds": (
         "How often footage is synced to the volume: as configured, or less often where the disk cannot keep up.",
         ("volume",),

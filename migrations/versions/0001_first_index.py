@@ -109,6 +109,19 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_index(op.f("ix_segment_camera_id_start_us"), "segment", ["camera_id", "start_us"])
+    op.create_index(op.f("ix_segment_volume_id_camera_id_start_us"), "segment", ["volume_id", "camera_id", "start_us"])
+    op.create_table(
+        "holding",
+        sa.Column("volume_id", Int, nullable=False),
+        sa.Column("camera_id", Int, nullable=False),
+        sa.Column("segment_bytes", Int, nullable=False),
+        sa.Column("clip_bytes", Int, nullable=False),
+        sa.PrimaryKeyConstraint("volume_id", "camera_id", name=op.f("pk_holding")),
+        sa.ForeignKeyConstraint(["volume_id"], ["volume.id"], name=op.f("fk_holding_volume_id_volume")),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_holding_camera_id_camera")),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "view",
         sa.Column("id", Int, nullable=False),
@@ -269,6 +282,13 @@ def upgrade() -> None:
         sa.Column("size_bytes", Int),
         sa.Column("pre_shortfall_us", Int, nullable=False),
         sa.Column("gap_us", Int),
+        sa.Column(
+            "linked",
+            Int,
+            sa.CheckConstraint("linked IN (0, 1)", name=op.f("ck_clip_linked")),
+            server_default=sa.text("0"),
+            nullable=False,
+        ),
         sa.Column("continues", Int),
         sa.Column("exported_at_us", Int),
         sa.Column("epoch", Int, nullable=False),
@@ -283,6 +303,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_clip_camera_id_end_us"), "clip", ["camera_id", "end_us"])
     op.create_index("ix_clip_open", "clip", ["camera_id"], sqlite_where=sa.text("end_us IS NULL"))
     op.create_index("ix_clip_unexported", "clip", ["id"], sqlite_where=sa.text("exported_at_us IS NULL"))
+    op.create_index(
+        "ix_clip_unlocked", "clip", ["camera_id", "volume_id", "end_us"], sqlite_where=sa.text("locked = 0")
+    )
     op.create_table(
         "clip_member",
         sa.Column("clip_id", Int, nullable=False),

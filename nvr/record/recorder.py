@@ -303,7 +303,7 @@ class Recorder:
         self._forget(ended)
         self._counts.segments_committed += 1
         self._counts.segment_bytes += row.size_bytes
-        ended.shelf.counts.footage_bytes += row.size_bytes
+        ended.shelf.counts.entered_bytes += row.size_bytes
         self._counts.oldest_segment_us = self._counts.oldest_segment_us or row.start_us
 
     def _forget(self, segment: _Open) -> None:

@@ -7,6 +7,7 @@ ever waits to be joined by more. A future is done when its command is on disk.
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
@@ -71,6 +72,8 @@ class Index:
         self._door = Lock()
         self._closed = False
         self._damage: IndexDamaged | None = None
+        self.is_full = False
+        """The last transaction found no space; whoever can make room looks here."""
         self.clips_closed = 0
         """How many clips were closed in this life: it tells whoever exports them when to look."""
         self._engine = writer_engine(path)
@@ -175,6 +178,7 @@ class Index:
             if run is not None:
                 connection.execute(_add_run, _run_values(run))
             number = int(connection.execute(_add_segment, _segment_values(row)).lastrowid)
+            clips.weigh(connection, row.volume_id, row.camera_id, segment_bytes=row.size_bytes)
             longest = {"id_is": row.camera_id, "longest_segment_us": row.end_us - row.start_us}
             connection.execute(_longer_segment, longest)
             if looks:
@@ -196,6 +200,14 @@ class Index:
         locked); a segment that has no row any more is passed over.
         """
         return self.do(lambda connection: _condemn(connection, segment_ids, since_us))
+
+    def condemn_clips(self, clip_ids: Sequence[int], since_us: int, *, unexported: bool = False) -> "Future[Condemned]":
+        """Takes clips' rows away and makes garbage rows of their files, in one transaction.
+
+        Answers what is to be unlinked, and which clips stay: those that are open or locked, and, unless `unexported`,
+        those that have not been made into a file yet.
+        """
+        return self.do(lambda connection: clips.condemn(connection, clip_ids, since_us, unexported=unexported))
 
     def forget(self, garbage_ids: Iterable[int]) -> "Future[None]":
         """Drops garbage rows whose files are unlinked and their directories synced."""
@@ -277,7 +289,7 @@ class Index:
 
     def clip_exported(self, clip_id: int, export: ClipExport, at_us: int) -> "Future[None]":
         """Promises a clip's own file, which is verified, synced and named: its segments are held no longer."""
-        values = {**asdict(export), "exported_at_us": at_us}
+        values = {**asdict(export), "linked": int(export.linked), "exported_at_us": at_us}
         return self.do(lambda connection: clips.note_export(connection, clip_id, values))
 
     def put_alarm_link(self, camera_id: int, row: AlarmLinkRow) -> "Future[None]":
@@ -378,6 +390,7 @@ class Index:
         try:
             answers = self._transaction(batch)
         except (DiskFull, IndexDamaged) as trouble:
+            self.is_full = isinstance(trouble, DiskFull)
             for command in batch:
                 command.future.set_exception(trouble)
         except Exception as trouble:  # noqa: BLE001 - whatever one command raises is its own caller's to know
@@ -387,6 +400,7 @@ class Index:
             for command in batch:
                 self._commit_together([command])
         else:
+            self.is_full = False
             for command, answer in zip(batch, answers, strict=True):
                 command.future.set_result(answer)
             if self._on_commit is not None:
@@ -570,6 +584,7 @@ def _drop_looks(connection: Connection, segment_id: int) -> None:
 
 def _condemn(connection: Connection, segment_ids: Sequence[int], since_us: int) -> Condemned:
     condemned, held = [], []
+    lighter: Counter[tuple[int, int]] = Counter()
     for segment_id in segment_ids:
         found = connection.execute(_segment_file, {"id_is": segment_id}).one_or_none()
         if found is None:
@@ -578,13 +593,14 @@ def _condemn(connection: Connection, segment_ids: Sequence[int], since_us: int) 
             held.append(segment_id)
             continue
         path = segment_path(found.folder, found.start_us, found.run, found.seq)
-        values = {"volume_id": found.volume_id, "path": path, "since_us": since_us}
-        connection.execute(_add_garbage, values)
-        garbage_id = connection.execute(_garbage_id, {"volume_is": found.volume_id, "path_is": path}).scalar_one()
+        garbage_id = clips.add_garbage(connection, found.volume_id, path, since_us)
         _drop_looks(connection, segment_id)
         clips.drop_members(connection, segment_id)
         connection.execute(_drop_segment, {"id_is": segment_id})
+        lighter[found.volume_id, found.camera_id] += found.size_bytes
         condemned.append(Garbage(garbage_id, found.name, path, since_us))
+    for (volume_id, camera_id), size_bytes in lighter.items():
+        clips.weigh(connection, volume_id, camera_id, segment_bytes=-size_bytes)
     return Condemned(condemned, held)
 
 
@@ -675,7 +691,10 @@ _longer_segment = (
 )
 _mark_segment = update(_segment).where(_segment.c.id == bindparam("id_is")).values(state=bindparam("state"))
 _segment_file = (
-    select(_segment.c.volume_id, _segment.c.start_us, _segment.c.run, _segment.c.seq, _run.c.folder, _volume.c.name)
+    select(
+        *(_segment.c.volume_id, _segment.c.camera_id, _segment.c.start_us, _segment.c.run, _segment.c.seq),
+        *(_segment.c.size_bytes, _run.c.folder, _volume.c.name),
+    )
     .join(_run, _run.c.id == _segment.c.run)
     .join(_volume, _volume.c.id == _segment.c.volume_id)
     .where(_segment.c.id == bindparam("id_is"))
@@ -716,11 +735,6 @@ _put_alarm_link = _new_alarm_link.on_conflict_do_update(
 )
 _add_event = insert(_event).values({c.name: bindparam(c.name) for c in _event.columns if c.name != "id"})
 
-_add_garbage = insert_or(_garbage).values({name: bindparam(name) for name in ("volume_id", "path", "since_us")})
-_add_garbage = _add_garbage.on_conflict_do_nothing()
-_garbage_id = select(_garbage.c.id).where(
-    _garbage.c.volume_id == bindparam("volume_is"), _garbage.c.path == bindparam("path_is")
-)
 _forget = delete(_garbage).where(_garbage.c.id == bindparam("id_is"))
 
 _new_span = insert_or(_gap).values({c.name: bindparam(c.name) for c in _gap.columns if c.name != "id"})

@@ -150,8 +150,22 @@ segment: Final = Table(
     CheckConstraint("frames > 0 AND size_bytes >= 0", name="sizes"),
     UniqueConstraint("run", "seq"),
     Index(None, "camera_id", "start_us"),
+    # The oldest of each camera on each volume, which retention asks for each minute.
+    Index(None, "volume_id", "camera_id", "start_us"),
     sqlite_strict=True,
     comment="a promise about a file; its path follows from its run's folder, start, run and seq",
+)
+
+holding: Final = Table(
+    "holding",
+    metadata,
+    Column("volume_id", _Int, ForeignKey("volume.id"), primary_key=True),
+    Column("camera_id", _Int, ForeignKey("camera.id"), primary_key=True),
+    Column("segment_bytes", _Int, nullable=False),
+    Column("clip_bytes", _Int, nullable=False, comment="of clips' files, those that are a link to a segment left out"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+    comment="how much of each camera there is on each volume: the sums of segment and clip, kept with every change",
 )
 
 view: Final = Table(
@@ -307,6 +321,14 @@ clip: Final = Table(
     Column("size_bytes", _Int, comment="of its files together"),
     Column("pre_shortfall_us", _Int, nullable=False, comment="what is missing before the alarm"),
     Column("gap_us", _Int, comment="what of it was not recorded; null before it is exported"),
+    Column(
+        "linked",
+        _Int,
+        CheckConstraint("linked IN (0, 1)", name="linked"),
+        nullable=False,
+        server_default=text("0"),
+        comment="1: its file is a second name of a segment that is there, and takes no room of its own",
+    ),
     Column("continues", _Int, comment="the clip that it goes on from"),
     Column("exported_at_us", _Int),
     Column("epoch", _Int, nullable=False, comment="as of its segments' runs"),
@@ -315,6 +337,8 @@ clip: Final = Table(
     Index(None, "camera_id", "end_us"),
     Index("ix_clip_open", "camera_id", sqlite_where=text("end_us IS NULL")),
     Index("ix_clip_unexported", "id", sqlite_where=text("exported_at_us IS NULL")),
+    # The oldest that may go, of each camera on each volume or without a file.
+    Index("ix_clip_unlocked", "camera_id", "volume_id", "end_us", sqlite_where=text("locked = 0")),
     sqlite_strict=True,
     sqlite_autoincrement=True,
     comment="the footage around an alarm: a window over segments, later a file of its own",

@@ -43,6 +43,9 @@ class Space:
     size_bytes: int
     free_bytes: int
     """What the service may still write; space kept for root does not count."""
+    inodes: int = 0
+    """How many files it can hold; 0 where it does not count them."""
+    free_inodes: int = 0
 
 
 class Volume:
@@ -121,9 +124,9 @@ class Volume:
                 raise VolumeMissing(f"volume {self.name}: {self.path} is mounted read-only")
 
     def space(self) -> Space:
-        """Size and free bytes. Raises OSError."""
+        """Size, free bytes and files. Raises OSError."""
         found = self.disk.statvfs(self.path)
-        return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+        return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, found.f_files, found.f_favail)
 
 
 @dataclass(frozen=True, slots=True)

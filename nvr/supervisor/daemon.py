@@ -43,6 +43,8 @@ SOCKET_NAME: Final = "nvr.sock"
 _SEAL_S: Final = 3.0  # for the disks to seal every camera's segment; with the next one below five seconds in all
 _CLOSE_S: Final = 1.0
 _JOBS_S: Final = 1.0  # a job looks at least this often whether it should end; it has the time of sealing besides
+_SWEEP_S: Final = 60.0
+_FIRST_SWEEP_S: Final = 2.0  # cameras first; a disk that filled up while nvr was stopped soon after
 _COLLECT_S: Final = 0.25  # what a crash of this process may lose in sockets; half a second of video fits in one
 _COLLECTS_PER_LOOK: Final = 4
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
@@ -184,7 +186,8 @@ class Daemon:
             await doors.enter_async_context(page)
 
     def _arrange_jobs(self) -> None:
-        """What is done regularly beside recording, a line each: `self._jobs.every(...)` or `self._jobs.nightly(...)`."""
+        """What is done regularly beside recording, a line each: `self._jobs.every(...)` or `.nightly(...)`."""
+        self._jobs.every("retention", _SWEEP_S, self._store.sweeper.sweep, first_s=_FIRST_SWEEP_S)
 
     def _say_ready(self) -> None:
         log.info(
@@ -274,6 +277,8 @@ class Daemon:
             unit.tick()
         self._look_at_volumes()
         self._look_at_clips()
+        if self._store.sweeper.is_wanted:
+            self._jobs.run_now("retention")
 
     def _look_at_clips(self) -> None:
         """A clip is made into a file once nothing of it is still being written."""

@@ -32,10 +32,12 @@ from nvr.record.writer import Identity, SegmentWriter
 from nvr.rules.book import RuleBook
 from nvr.store import lock, recovery, schema, volumes
 from nvr.store.archive import Archive
+from nvr.store.ballast import Ballast
 from nvr.store.field_of_view import middle_of
 from nvr.store.index import Index
 from nvr.store.ledger import NOT_CONFIGURED, Ledger
 from nvr.store.reader import Reader
+from nvr.store.sweep import Sweeper
 from nvr.store.volumes import VolumeThread
 from nvr.supervisor.alarms import AlarmWatch, known_from
 from nvr.supervisor.clip_rows import ClipRows
@@ -63,11 +65,13 @@ class Store:
     recovery: recovery.Recovery
     exporter: Exporter
     """Makes files of clips, where they are wanted, and looks after their locks."""
+    sweeper: Sweeper
+    """Deletes what is old, or too much."""
     held: lock.DataDirLock
 
     def close(self, within_s: float) -> bool:
         """Everything to disk and the lock given back; False where a disk did not answer in time."""
-        done = [self.exporter.stop(within_s / 2)]
+        done = [self.exporter.stop(within_s / 2), self.sweeper.stop(within_s / 2)]
         done += [shelf.thread.stop(within_s / 2) for shelf in self.shelves.all]
         for shelf in self.shelves.all:
             if shelf.volume is not None:
@@ -97,8 +101,12 @@ def open_store(config: Config, metrics: Metrics, clock: Clock) -> Store:
         found = _recover(index, reader, shelves, metrics, clock)
         _dismiss(config, index, reader, found, clock.utc_us())
         undo.pop_all()
-    exporter = Exporter(index, reader, shelves, clock, exports=config.recording.export_clips)
-    return Store(index, reader, shelves, found, exporter, held)
+    exports = config.recording.export_clips
+    exporter = Exporter(index, reader, shelves, clock, exports=exports)
+    sweeper = Sweeper(
+        index, reader, shelves.all, config.keep, Ballast(config.data_dir), metrics, clock, exports=exports
+    )
+    return Store(index, reader, shelves, found, exporter, sweeper, held)
 
 
 def _dismiss(config: Config, index: Index, reader: Reader, found: recovery.Recovery, now_us: int) -> None:
@@ -116,7 +124,7 @@ def _shelves(config: Config, index: Index, reader: Reader, metrics: Metrics, clo
     known = {volume.name: volume.uuid for volume in reader.volumes()}
     shelves = [
         Shelf(
-            Place(volume.name, volume.path, volume.keep_free_bytes),
+            Place(volume.name, volume.path, volume.keep_free_bytes, volume.quota),
             archive,
             VolumeThread(volume.name, clock),
             SyncPlan(int(config.recording.sync_seconds * US)),
@@ -154,9 +162,13 @@ def _recover(index: Index, reader: Reader, shelves: Shelves, metrics: Metrics, c
     found = recovery.recover(index, reader, archive, places, clock.utc_us())
     for result, count in found.segments.items():
         metrics.recovered_segments[_RECOVERED.get(result, "failed")] += count
+    held = reader.footage_bytes()
     for shelf in shelves.all:
-        shelf.counts.footage_bytes = reader.footage_bytes().get(shelf.name, 0)
+        shelf.counts.entered_bytes = held.get(shelf.name, 0)
     for camera in reader.cameras():
+        last = reader.last_segment(camera.slug)
+        if last is not None:
+            shelves.settle(camera.slug, last.row.start_us // (86_400 * US), last.volume)
         first = reader.first_segment(camera.slug)
         if first is not None and camera.slug in metrics.cameras:
             metrics.cameras[camera.slug].oldest_segment_us = first.row.start_us
