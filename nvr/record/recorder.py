@@ -18,6 +18,7 @@ from nvr.log import Streak
 from nvr.media.frame import Frame
 from nvr.metrics import CameraCounts
 from nvr.record.camera_facts import CameraFacts
+from nvr.record.insisting import Insistence
 from nvr.record.segmenter import Segmenter, Verdict
 from nvr.record.shelf import Refusal, Shelf, Shelves
 from nvr.record.writer import Ending, Failed, Identity, Outcome, Sealed, SegmentWriter
@@ -143,6 +144,7 @@ class Recorder:
         self._interval_us = US // 30
         self._longest_us = _LONGEST_US
         self._retry_mono_us = 0
+        self._insistence = Insistence()
         self._trouble = Streak(log, {"camera": camera.slug, "action": "blocked"})
         self._index_trouble = Streak(log, {"camera": camera.slug, "action": "row-not-entered"})
         self._settle([])
@@ -198,6 +200,7 @@ class Recorder:
         if self._batch and self._batch[0] is self._overdue:
             self._hand_over()
         self._overdue = self._batch[0] if self._batch else None
+        self._insistence.look()
         for segment in self._uncommitted.values():
             if segment.row is not None and not segment.entering:
                 self._enter(segment)
@@ -380,7 +383,7 @@ class Recorder:
             utc_less_mono_us=int(self._clock.utc_us() - self._clock.mono_us()) if waits else None,
         )
         self._run = _Run(row)
-        self._index.begin_run(row)
+        self._insistence.give(lambda: self._index.begin_run(row))
 
     def _end_run(self, reason: str) -> int:
         """Ends the open segment and the run; the moment up to which frames were kept, or now where none was open.
@@ -395,8 +398,9 @@ class Recorder:
             ended_us = last.utc_us + self._interval_us
             self._end_segment(Ending(last.ticks + _ticks(self._interval_us, last), ended_us, reason))
         if run is not None:
+            number = run.row.number
             run.row = replace(run.row, ended_us=ended_us, end_reason=reason)
-            self._index.end_run(run.row.number, ended_us, reason)
+            self._insistence.give(lambda: self._index.end_run(number, ended_us, reason))
         self._keeping_ended(ended_us)
         return ended_us
 
@@ -550,7 +554,7 @@ class Recorder:
     def _settle(self, changes: list[SpanChange]) -> None:
         """Puts the ledger's changes into the index and keeps the counters of gaps true."""
         if changes:
-            self._index.put_spans(self.camera.id, changes)
+            self._insistence.give(lambda: self._index.put_spans(self.camera.id, changes))
         for change in changes:
             span = change.span
             if isinstance(change, PutSpan) and span.kind is SpanKind.GAP and span.end_us is not None:

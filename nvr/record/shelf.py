@@ -24,6 +24,7 @@ from nvr.units import US, size_text
 log = logging.getLogger(__name__)
 
 _LAGGING_BYTES = 8 << 20  # a queue this long says that the recorders wait for the disk
+_PATIENCE_US = 5 * US  # the sweep is called at once, and unlinks in milliseconds
 _DAY_US = 86_400 * US
 
 
@@ -92,6 +93,8 @@ class Shelf:
         self._enter = enter
         self._recover = recover
         self._observe_sync = observe_sync
+        self._short_since_us: int | None = None
+        """Monotonic; there is less room than is to be left free."""
         self._refusal: Refusal | None = Refusal("disk-failed", f"volume '{place.name}' was not looked at yet")
         self._trouble = Streak(log, {"volume": place.name, "action": "volume"})
         self._stretched = Streak(log, {"volume": place.name, "action": "sync-stretched"})
@@ -220,11 +223,23 @@ class Shelf:
         volume.claim()
         self.measure()
         self.is_there = True
-        if not takes_footage(self.room()):
+        if takes_footage(self.room()):
+            self._short_since_us = None
+        elif not self._is_given_room():
             self._say_no(Refusal("disk-full", self._short_of()))
-        elif self._refusal is not None:
+            return
+        if self._refusal is not None:
             self._refusal = None
             self._trouble.over("volume takes footage again")
+
+    def _is_given_room(self) -> bool:
+        """What was left free is used for some seconds, in which old footage is deleted: what others write is no gap."""
+        now_us = self._clock.mono_us()
+        if self._short_since_us is None and self._refusal is None:
+            self._short_since_us = now_us
+        since_us = self._short_since_us
+        is_soon = since_us is not None and now_us - since_us < _PATIENCE_US
+        return is_soon and self.counts.free_bytes * 2 >= self.place.keep_free_bytes
 
     def _short_of(self) -> str:
         """Why no file begins here; what may go is being deleted meanwhile."""

@@ -72,8 +72,8 @@ class Index:
         self._door = Lock()
         self._closed = False
         self._damage: IndexDamaged | None = None
-        self.is_full = False
-        """The last transaction found no space; whoever can make room looks here."""
+        self.times_full = 0
+        """How many transactions found no space; whoever can make room looks here."""
         self.clips_closed = 0
         """How many clips were closed in this life: it tells whoever exports them when to look."""
         self._engine = writer_engine(path)
@@ -390,7 +390,7 @@ class Index:
         try:
             answers = self._transaction(batch)
         except (DiskFull, IndexDamaged) as trouble:
-            self.is_full = isinstance(trouble, DiskFull)
+            self.times_full += isinstance(trouble, DiskFull)
             for command in batch:
                 command.future.set_exception(trouble)
         except Exception as trouble:  # noqa: BLE001 - whatever one command raises is its own caller's to know
@@ -400,7 +400,6 @@ class Index:
             for command in batch:
                 self._commit_together([command])
         else:
-            self.is_full = False
             for command, answer in zip(batch, answers, strict=True):
                 command.future.set_result(answer)
             if self._on_commit is not None:

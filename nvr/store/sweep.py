@@ -140,6 +140,7 @@ class Sweeper:
         self._clock = clock
         self._exports = exports
         self._slugs: dict[int, str] = {}
+        self._times_full = index.times_full
         self._rests_until_us = 0
         """In monotonic time: a look that helped nothing is not taken again at once."""
         self._more = False
@@ -165,7 +166,9 @@ class Sweeper:
 
         Raises DiskFull, IndexDamaged, OSError.
         """
-        if self._index.is_full:
+        times_full = self._index.times_full
+        if times_full != self._times_full:
+            self._times_full = times_full
             self._ballast.throw_off()
         while helped := self._round():
             if stopping.is_set() or not self._is_waited_for():
@@ -185,7 +188,7 @@ class Sweeper:
 
     def _is_waited_for(self) -> bool:
         """Something cannot be written for want of room."""
-        return self._index.is_full or any(map(_is_short, self._beats.values()))
+        return self._index.times_full != self._times_full or any(map(_is_short, self._beats.values()))
 
     # ---- a round
 
