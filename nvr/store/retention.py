@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final
 
+from nvr.units import US
+
 
 class Rule(StrEnum):
     """Why something goes."""
@@ -119,6 +121,7 @@ _AHEAD_S: Final = 600  # recorders may write so long before the next look is lat
 _ROOM_SHARE: Final = 20  # at most this part of a file system is kept clear in front of its floor
 _LEAST_INODES: Final = 1000  # of the file system's; an hour of sixteen cameras
 _INODES_SHARE: Final = 100
+_LIFETIME_S: Final = 100 * 365 * 86_400  # what is farther away than any disk lives is never
 
 
 def takes_footage(room: Room) -> bool:
@@ -183,6 +186,53 @@ def decide(
         if takes_footage(room):
             desk.make_room(room)
     return desk.decision
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """By which rule a camera's oldest footage would go, and when if all goes on as lately."""
+
+    rule: Rule
+    at_us: int | None
+    """None: not at the present rate."""
+    volume: int | None = None
+    """Of the rules that are a volume's."""
+
+
+def prospects(
+    now_us: int,
+    keep: Keep,
+    oldest: Footage | None,
+    held_bytes: int,
+    rate_bytes_s: float,
+    rooms: Sequence[tuple[Room, int]],
+) -> list[Prospect]:
+    """What will end a camera's oldest footage, the soonest first.
+
+    `oldest` is the oldest that no clip holds, `rate_bytes_s` how much the camera was recorded lately, `rooms` are the
+    volumes it has footage on, each with how much is held there of all cameras.
+    """
+    found: list[Prospect] = []
+    if oldest is not None:
+        found.append(Prospect(Rule.MAX_DAYS, max(now_us, oldest.end_us + keep.max_us)))
+    if keep.quota_bytes is not None:
+        found.append(Prospect(Rule.QUOTA_CAMERA, _reached_us(now_us, keep.quota_bytes - held_bytes, rate_bytes_s)))
+    for room, held in rooms:
+        if can_ever_take(room):
+            left = room.free_bytes - target_free_bytes(room)
+            found.append(Prospect(Rule.FLOOR, _reached_us(now_us, left, room.rate_bytes_s), room.volume))
+        if room.quota_bytes is not None:
+            left = _target_bytes(room.quota_bytes, room) - held
+            found.append(Prospect(Rule.QUOTA_VOLUME, _reached_us(now_us, left, room.rate_bytes_s), room.volume))
+    return sorted(found, key=lambda one: (one.at_us is None, one.at_us or 0))
+
+
+def _reached_us(now_us: int, left_bytes: int, rate_bytes_s: float) -> int | None:
+    if left_bytes <= 0:
+        return now_us
+    if left_bytes > rate_bytes_s * _LIFETIME_S:
+        return None
+    return now_us + round(left_bytes / rate_bytes_s * US)
 
 
 class _Desk:
