@@ -319,3 +319,49 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_clip_member_segment_id"), "clip_member", ["segment_id"])
+    for trigger in _TRIGGERS:
+        op.execute(trigger)
+
+
+_TRIGGERS = (
+    """CREATE TRIGGER holding_segment_added AFTER INSERT ON segment BEGIN
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        VALUES (NEW.volume_id, NEW.camera_id, NEW.size_bytes, 0)
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET segment_bytes = segment_bytes + excluded.segment_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_segment_gone AFTER DELETE ON segment BEGIN
+        UPDATE holding SET segment_bytes = segment_bytes - OLD.size_bytes
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id;
+    END
+    """,
+    """CREATE TRIGGER holding_segment_changed AFTER UPDATE OF size_bytes, volume_id, camera_id ON segment BEGIN
+        UPDATE holding SET segment_bytes = segment_bytes - OLD.size_bytes
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id;
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        VALUES (NEW.volume_id, NEW.camera_id, NEW.size_bytes, 0)
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET segment_bytes = segment_bytes + excluded.segment_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_clip_added AFTER INSERT ON clip BEGIN
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        SELECT NEW.volume_id, NEW.camera_id, 0, coalesce(NEW.size_bytes, 0)
+        WHERE NEW.volume_id IS NOT NULL AND NEW.linked = 0
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET clip_bytes = clip_bytes + excluded.clip_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_clip_gone AFTER DELETE ON clip BEGIN
+        UPDATE holding SET clip_bytes = clip_bytes - coalesce(OLD.size_bytes, 0)
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id AND OLD.linked = 0;
+    END
+    """,
+    """CREATE TRIGGER holding_clip_changed AFTER UPDATE OF size_bytes, volume_id, camera_id, linked ON clip BEGIN
+        UPDATE holding SET clip_bytes = clip_bytes - coalesce(OLD.size_bytes, 0)
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id AND OLD.linked = 0;
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        SELECT NEW.volume_id, NEW.camera_id, 0, coalesce(NEW.size_bytes, 0)
+        WHERE NEW.volume_id IS NOT NULL AND NEW.linked = 0
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET clip_bytes = clip_bytes + excluded.clip_bytes;
+    END
+    """,
+)

@@ -86,23 +86,8 @@ def is_held(connection: Connection, segment_id: int) -> bool:
 
 def drop_members(connection: Connection, segment_id: int) -> None:
     """A segment goes: no clip has a part of it any more, and a clip that was a second name of it is a file alone."""
-    for clip in connection.execute(_links_to_segment, {"segment_is": segment_id}).all():
-        connection.execute(_stand_alone, {"id_is": clip.id})
-        weigh(connection, clip.volume_id, clip.camera_id, clip_bytes=clip.size_bytes)
+    connection.execute(_stand_alone, {"segment_is": segment_id})
     connection.execute(_drop_members_of_segment, {"segment_is": segment_id})
-
-
-def weigh(
-    connection: Connection, volume_id: int, camera_id: int, *, segment_bytes: int = 0, clip_bytes: int = 0
-) -> None:
-    """A camera has so much more (or, negative, less) on a volume."""
-    values = {
-        "volume_id": volume_id,
-        "camera_id": camera_id,
-        "segment_bytes": segment_bytes,
-        "clip_bytes": clip_bytes,
-    }
-    connection.execute(_weigh, values)
 
 
 def add_garbage(connection: Connection, volume_id: int, path: str, since_us: int) -> int:
@@ -126,7 +111,6 @@ def condemn(connection: Connection, clip_ids: Sequence[int], since_us: int, *, u
                 path = numbered(clip.path, number)
                 garbage_id = add_garbage(connection, clip.volume_id, path, since_us)
                 condemned.append(Garbage(garbage_id, clip.name, path, since_us))
-            weigh(connection, clip.volume_id, clip.camera_id, clip_bytes=-_own_bytes(clip))
         connection.execute(_drop_members_of_clip, {"clip_is": clip_id})
         connection.execute(_drop_clip, {"id_is": clip_id})
     return Condemned(condemned, kept)
@@ -139,25 +123,12 @@ def set_lock(connection: Connection, clip_id: int, *, locked: bool) -> bool:
 
 def note_export(connection: Connection, clip_id: int, values: dict[str, Any]) -> None:
     """Promises a clip's file (or, with path None, that there is none to come); its segments may go."""
-    _weigh_file(connection, clip_id, -1)  # of an export before this one
     connection.execute(_note_export, {"id_is": clip_id, **values})
-    _weigh_file(connection, clip_id, 1)
 
 
 def tick_at(us: int, start_us: int, end_us: int, duration_ticks: int) -> int:
     """The tick of a file's own time, from 0, that belongs to a moment of a segment's time."""
     return round(Fraction((us - start_us) * duration_ticks, max(1, end_us - start_us)))
-
-
-def _weigh_file(connection: Connection, clip_id: int, sign: int) -> None:
-    clip = connection.execute(_clip_file, {"id_is": clip_id}).one_or_none()
-    if clip is not None and clip.path is not None:
-        weigh(connection, clip.volume_id, clip.camera_id, clip_bytes=sign * _own_bytes(clip))
-
-
-def _own_bytes(clip: Any) -> int:
-    """What a clip's files take on their own: a link takes nothing while its segment is there."""
-    return 0 if clip.linked else clip.size_bytes or 0
 
 
 def _open(connection: Connection, camera_id: int, step: OpenClip) -> None:
@@ -238,7 +209,7 @@ _FOREVER: Final = 1 << 62
 
 _run, _segment, _camera = tables.run, tables.segment, tables.camera
 _alarm, _clip, _member = tables.alarm, tables.clip, tables.clip_member
-_volume, _holding, _garbage = tables.volume, tables.holding, tables.garbage
+_volume, _garbage = tables.volume, tables.garbage
 _OF_EXPORT: Final = ("volume_id", "path", "files", "size_bytes", "gap_us", "linked", "exported_at_us")
 
 _last_clip = text("SELECT seq FROM sqlite_sequence WHERE name = 'clip'")
@@ -287,25 +258,22 @@ _lock = update(_clip).where(_is_clip).values(locked=bindparam("locked"))
 _note_export = update(_clip).where(_is_clip).values({name: bindparam(name) for name in _OF_EXPORT})
 _clip_file = (
     select(
-        *(_clip.c.camera_id, _clip.c.volume_id, _clip.c.path, _clip.c.files, _clip.c.size_bytes, _clip.c.linked),
-        *(_clip.c.locked, _clip.c.end_us, _clip.c.exported_at_us, _volume.c.name),
+        *(_clip.c.volume_id, _clip.c.path, _clip.c.files, _clip.c.locked, _clip.c.end_us, _clip.c.exported_at_us),
+        _volume.c.name,
     )
     .outerjoin(_volume, _volume.c.id == _clip.c.volume_id)
     .where(_is_clip)
 )
 _drop_clip = delete(_clip).where(_is_clip)
-_stand_alone = update(_clip).where(_is_clip).values(linked=0)
-_links_to_segment = (
-    select(_clip.c.id, _clip.c.camera_id, _clip.c.volume_id, _clip.c.size_bytes)
-    .join(_member, _member.c.clip_id == _clip.c.id)
-    .where(_member.c.segment_id == bindparam("segment_is"), _clip.c.linked == 1)
+_stand_alone = (
+    update(_clip)
+    .where(
+        _clip.c.id.in_(select(_member.c.clip_id).where(_member.c.segment_id == bindparam("segment_is"))),
+        _clip.c.linked == 1,
+    )
+    .values(linked=0)
 )
 
-_new_weight = insert_or(_holding).values({column.name: bindparam(column.name) for column in _holding.columns})
-_weigh = _new_weight.on_conflict_do_update(
-    index_elements=[_holding.c.volume_id, _holding.c.camera_id],
-    set_={name: _holding.c[name] + _new_weight.excluded[name] for name in ("segment_bytes", "clip_bytes")},
-)
 _add_garbage = insert_or(_garbage).values({name: bindparam(name) for name in ("volume_id", "path", "since_us")})
 _add_garbage = _add_garbage.on_conflict_do_nothing()
 _garbage_id = select(_garbage.c.id).where(

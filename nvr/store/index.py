@@ -7,7 +7,6 @@ ever waits to be joined by more. A future is done when its command is on disk.
 import json
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
@@ -178,7 +177,6 @@ class Index:
             if run is not None:
                 connection.execute(_add_run, _run_values(run))
             number = int(connection.execute(_add_segment, _segment_values(row)).lastrowid)
-            clips.weigh(connection, row.volume_id, row.camera_id, segment_bytes=row.size_bytes)
             longest = {"id_is": row.camera_id, "longest_segment_us": row.end_us - row.start_us}
             connection.execute(_longer_segment, longest)
             if looks:
@@ -583,7 +581,6 @@ def _drop_looks(connection: Connection, segment_id: int) -> None:
 
 def _condemn(connection: Connection, segment_ids: Sequence[int], since_us: int) -> Condemned:
     condemned, held = [], []
-    lighter: Counter[tuple[int, int]] = Counter()
     for segment_id in segment_ids:
         found = connection.execute(_segment_file, {"id_is": segment_id}).one_or_none()
         if found is None:
@@ -596,10 +593,7 @@ def _condemn(connection: Connection, segment_ids: Sequence[int], since_us: int) 
         _drop_looks(connection, segment_id)
         clips.drop_members(connection, segment_id)
         connection.execute(_drop_segment, {"id_is": segment_id})
-        lighter[found.volume_id, found.camera_id] += found.size_bytes
         condemned.append(Garbage(garbage_id, found.name, path, since_us))
-    for (volume_id, camera_id), size_bytes in lighter.items():
-        clips.weigh(connection, volume_id, camera_id, segment_bytes=-size_bytes)
     return Condemned(condemned, held)
 
 
@@ -691,8 +685,8 @@ _longer_segment = (
 _mark_segment = update(_segment).where(_segment.c.id == bindparam("id_is")).values(state=bindparam("state"))
 _segment_file = (
     select(
-        *(_segment.c.volume_id, _segment.c.camera_id, _segment.c.start_us, _segment.c.run, _segment.c.seq),
-        *(_segment.c.size_bytes, _run.c.folder, _volume.c.name),
+        *(_segment.c.volume_id, _segment.c.start_us, _segment.c.run, _segment.c.seq),
+        *(_run.c.folder, _volume.c.name),
     )
     .join(_run, _run.c.id == _segment.c.run)
     .join(_volume, _volume.c.id == _segment.c.volume_id)
