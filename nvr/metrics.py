@@ -46,6 +46,10 @@ ALARM_SOURCES: Final = ("input-1", "input-2", "motion", "position", "manual")
 WRITE_ERRORS: Final = ("full", "io", "read-only", "stuck", "other")
 """What a disk said; see `write_error`."""
 
+VOLUME_STATES: Final = ("ok", "full", "slow", "stuck", "missing", "read-only", "failed")
+"""How a volume is: it takes footage; it has no room; its disk does not keep up, or does not answer; it is not there (or
+another disk is); nothing can be written to it; its disk says that it fails."""
+
 RECOVERED_RESULTS: Final = ("adopted", "cut", "empty", "failed")
 """What became of a segment found without its row: whole, cut after its last whole fragment, nothing in it, not done."""
 
@@ -193,6 +197,7 @@ class VolumeCounts:
         "oldest_free_us",
         "oldest_us",
         "size_bytes",
+        "state",
         "sync_interval_s",
         "write_errors",
     )
@@ -213,6 +218,8 @@ class VolumeCounts:
         """Footage has to go for new footage."""
         self.oldest_us = 0
         """Where its oldest segment begins; 0 where there is none."""
+        self.state = "missing"
+        """One of VOLUME_STATES. Written in the loop."""
         self.oldest_free_us: int | None = None
         """The same of those that may go; None where none may."""
         self.sync_interval_s = 0.0
@@ -332,6 +339,8 @@ class Metrics:
             yield _family(GaugeMetricFamily, name, [((volume,), value(counts)) for volume, counts in volumes])
         errors = [((volume, error), n) for volume, counts in volumes for error, n in counts.write_errors.items()]
         yield _family(CounterMetricFamily, "nvr_write_errors_total", errors)
+        states = [((volume, state), counts.state == state) for volume, counts in volumes for state in VOLUME_STATES]
+        yield _family(GaugeMetricFamily, "nvr_storage_state", states)
         deleted = [((rule,), n) for rule, n in self.retention_deleted.items()]
         yield _family(CounterMetricFamily, "nvr_retention_deleted_segments_total", deleted)
         yield _histogram("nvr_segment_commit_seconds", self.segment_commit)
@@ -495,6 +504,7 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         "How often footage is synced to the volume: as configured, or less often where the disk cannot keep up.",
         ("volume",),
     ),
+    "nvr_storage_state": ("1 for the state that the volume is in, 0 for all others.", ("volume", "state")),
     "nvr_write_errors_total": ("Writes to the volume that failed, by what the disk said.", ("volume", "error")),
     "nvr_segment_commit_seconds": (
         "Time to complete a file of footage, from its last picture to its entry in the index.",

@@ -97,6 +97,9 @@ class Shelf:
         """Monotonic; there is less room than is to be left free."""
         self._refusal: Refusal | None = Refusal("disk-failed", f"volume '{place.name}' was not looked at yet")
         self._trouble = Streak(log, {"volume": place.name, "action": "volume"})
+        self._ails = "missing"
+        """The state while it is refused."""
+        self._stuck = Streak(log, {"volume": place.name, "action": "volume-stuck"})
         self._stretched = Streak(log, {"volume": place.name, "action": "sync-stretched"})
 
     @property
@@ -141,6 +144,26 @@ class Shelf:
         if not self._has_room():
             return Refusal("disk-slow", f"volume '{self.name}' is slower than what is recorded; its queue is full")
         return self._refusal
+
+    @property
+    def state(self) -> str:
+        """One of metrics.VOLUME_STATES."""
+        if self.thread.stuck:
+            return "stuck"
+        if self._refusal is not None:
+            return self._ails
+        return "slow" if self.plan.stretched or not self._has_room() else "ok"
+
+    def note_state(self) -> None:
+        """Once a second, in the loop: what a thread that hangs cannot say itself."""
+        state, before = self.state, self.counts.state
+        self.counts.state = state
+        if state == "stuck":
+            if before != "stuck":
+                self.counts.write_errors["stuck"] += 1
+            self._stuck.hit(f"volume '{self.name}' has not answered for more than {STUCK_S:.0f} seconds")
+        else:
+            self._stuck.over("volume answers again")
 
     def put(self, cost_bytes: int, do: Callable[..., None], *args: Any) -> bool:
         """Queues work for the I/O thread; False where its queue is full. Work of cost 0 is always taken."""
@@ -226,7 +249,7 @@ class Shelf:
         if takes_footage(self.room()):
             self._short_since_us = None
         elif not self._is_given_room():
-            self._say_no(Refusal("disk-full", self._short_of()))
+            self._say_no(Refusal("disk-full", self._short_of()), "full")
             return
         if self._refusal is not None:
             self._refusal = None
@@ -256,15 +279,15 @@ class Shelf:
 
     def _refuse(self, trouble: VolumeMissing | DiskFull | OSError) -> None:
         if isinstance(trouble, DiskFull):
-            self._say_no(Refusal("disk-full", str(trouble)))
+            self._say_no(Refusal("disk-full", str(trouble)), "full")
         elif isinstance(trouble, VolumeMissing):
-            self._say_no(Refusal("disk-failed", str(trouble)))
+            self._say_no(Refusal("disk-failed", str(trouble)), "read-only" if trouble.read_only else "missing")
         else:
             self.count_error(trouble)
-            self._say_no(Refusal("disk-failed", f"volume '{self.name}': {trouble.strerror or trouble}"))
+            self._say_no(Refusal("disk-failed", f"volume '{self.name}': {trouble.strerror or trouble}"), "failed")
 
-    def _say_no(self, refusal: Refusal) -> None:
-        self._refusal = refusal
+    def _say_no(self, refusal: Refusal, state: str) -> None:
+        self._refusal, self._ails = refusal, state
         self._trouble.hit(refusal.sentence)
 
     def _sync_all(self, file: DurableFile) -> None:

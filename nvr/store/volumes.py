@@ -121,7 +121,7 @@ class Volume:
             if found != self._identity:
                 raise VolumeMissing(f"volume {self.name}: another disk is mounted at {self.path}")
             if self.disk.statvfs(self.path).f_flag & os.ST_RDONLY:
-                raise VolumeMissing(f"volume {self.name}: {self.path} is mounted read-only")
+                raise VolumeMissing(f"volume {self.name}: {self.path} is mounted read-only", read_only=True)
 
     def space(self) -> Space:
         """Size, free bytes and files. Raises OSError."""
@@ -166,7 +166,7 @@ def disk_trouble(doing: str) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"no space is left ({doing})") from error
         if error.errno == errno.EROFS:
-            raise VolumeMissing(f"the file system has become read-only ({doing})") from error
+            raise VolumeMissing(f"the file system has become read-only ({doing})", read_only=True) from error
         raise
 
 

@@ -306,5 +306,6 @@ class Daemon:
     def _look_at_volumes(self) -> None:
         """Each volume on its own thread, unless the last look still hangs there."""
         for shelf in self._store.shelves.all:
+            shelf.note_state()
             if not shelf.looking:
                 shelf.looking = shelf.put(0, shelf.look)

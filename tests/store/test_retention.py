@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nvr.metrics import RETENTION_RULES
 from nvr.store.retention import (
     Decision,
     Footage,
@@ -261,3 +262,7 @@ def test_whatever_is_decided(
         )
         if can_ever_take(after) and not takes_footage(after):
             assert not [one for one in left if one.volume == one_room.volume], "recording waits over what may go"
+
+
+def test_every_rule_is_a_word_of_the_metrics() -> None:
+    assert [rule.value for rule in Rule] == list(RETENTION_RULES)
