@@ -46,6 +46,7 @@ soak: $(STAMP)
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.alarms
+	$(BIN)/python -m bench.scale
 
 venv: $(STAMP)
 

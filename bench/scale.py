@@ -66,7 +66,7 @@ class Archive:
         return self.data_dir / schema.INDEX_NAME
 
 
-def generated(folder: Path, segments: int, clips: int, cameras: int) -> Archive:
+def generated(folder: Path, segments: int, clips: int, cameras: int, looks_each: int) -> Archive:
     """An index of so much footage, ending now, and the files that a start looks for."""
     data_dir, footage = folder / "data", folder / "footage"
     data_dir.mkdir()
@@ -83,7 +83,7 @@ def generated(folder: Path, segments: int, clips: int, cameras: int) -> Archive:
         index.add_camera(slug, newest_us - each * _MINUTE_US).result()
     assert index.close(60)
     with _raw(archive.index) as rows:
-        _fill(rows, archive, each, clips)
+        _fill(rows, archive, each, clips, looks_each)
     _make_files(archive)
     return archive
 
@@ -103,14 +103,12 @@ def _raw(path: Path) -> Iterator[sqlite3.Connection]:
         rows.close()
 
 
-def _fill(rows: sqlite3.Connection, archive: Archive, each: int, clips: int) -> None:
+def _fill(rows: sqlite3.Connection, archive: Archive, each: int, clips: int, looks_each: int) -> None:
     begin_us = archive.newest_us - each * _MINUTE_US
-    clips_each = clips // len(archive.cameras)
+    clips_each, lasts_us = clips // len(archive.cameras), _MINUTE_US // looks_each
     run = 1
     for camera, slug in enumerate(archive.cameras, 1):
-        view = rows.execute(
-            "INSERT INTO view VALUES (NULL, ?, 'rest', 10, 20, 500, 510, 0, 10, 3)", (camera,)
-        ).lastrowid
+        views = [_view(rows, camera, number) for number in range(looks_each)]
         days = range(0, each, 1440)
         rows.executemany(
             "INSERT INTO run VALUES (?, ?, ?, ?, 'connected', ?, 'stream-broken', 0, 'stream', ?, 0, 1, 0, NULL, NULL)",
@@ -130,7 +128,11 @@ def _fill(rows: sqlite3.Connection, archive: Archive, each: int, clips: int) -> 
         )
         rows.executemany(
             "INSERT INTO look VALUES (?, ?, ?, ?)",
-            ((first + at, begin_us + at * _MINUTE_US + camera * 1000, _MINUTE_US, view) for at in range(each)),
+            (
+                (first + at, begin_us + at * _MINUTE_US + camera * 1000 + number * lasts_us, lasts_us, view)
+                for at in range(each)
+                for number, view in enumerate(views)
+            ),
         )
         rows.executemany(
             "INSERT INTO gap VALUES (NULL, ?, 'gap', 'stream-broken', ?, ?, 0)",
@@ -140,6 +142,12 @@ def _fill(rows: sqlite3.Connection, archive: Archive, each: int, clips: int) -> 
         run += len(days)
         rows.commit()
     rows.execute("UPDATE camera SET longest_segment_us = ?, longest_gap_us = ?", (_MINUTE_US, US))
+
+
+def _view(rows: sqlite3.Connection, camera: int, number: int) -> int:
+    values = (camera, 100 * number, 100 * number + 20, number)
+    said = "INSERT INTO view VALUES (NULL, ?, 'rest', ?, ?, 500, 510, 0, 10, ?)"
+    return int(rows.execute(said, values).lastrowid or 0)
 
 
 def _fill_clips(
@@ -293,7 +301,9 @@ class Look:
     """One look of retention, in milliseconds."""
 
     writer_ms: float
-    """The longest that the index's writer worked on one transaction of it."""
+    """How long the index's writer worked for it, in however many transactions."""
+    longest_ms: float
+    """The longest of these transactions: so long others may wait."""
     whole_ms: float
     deleted: int
 
@@ -319,7 +329,7 @@ def looks(archive: Archive, *, max_days: float) -> list[Look]:
             whole_ms = _ms(lambda: sweeper.sweep(threading.Event()))
             _settle(sweeper, index)
             deleted = sum(metrics.retention_deleted.values()) - before
-            found.append(Look(max(took, default=0.0), whole_ms, deleted))
+            found.append(Look(sum(took), max(took, default=0.0), whole_ms, deleted))
     finally:
         assert sweeper.stop(30)
         reader.close()
@@ -340,11 +350,12 @@ def main() -> int:
     parser.add_argument("--segments", type=int, default=3_000_000)
     parser.add_argument("--clips", type=int, default=500_000)
     parser.add_argument("--cameras", type=int, default=50)
+    parser.add_argument("--looks", type=int, default=1, help="of each segment; 12 are a patrol's")
     parser.add_argument("--dir", type=Path, default=Path("/var/tmp"), help="where the index goes meanwhile")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nvr-bench-", dir=given.dir) as where:
         begun = time.monotonic()
-        archive = generated(Path(where), given.segments, given.clips, given.cameras)
+        archive = generated(Path(where), given.segments, given.clips, given.cameras, given.looks)
         size_mb = archive.index.stat().st_size / 1e6
         print(
             f"{given.segments} segments and {given.clips} clips of {given.cameras} cameras: {size_mb:.0f} MB of index, "
@@ -371,6 +382,7 @@ def _figures(archive: Archive, folder: Path) -> Iterator[tuple[str, float, float
     yield "a busy look, in all", statistics.median(look.whole_ms for look in busy), None, "ms"
     yield "a busy look, the writer's time, median", statistics.median(look.writer_ms for look in busy), WRITER_MS, "ms"
     yield "a busy look, the writer's time, longest", max(look.writer_ms for look in busy), None, "ms"
+    yield "a busy look, its longest transaction", max(look.longest_ms for look in busy), WRITER_MS, "ms"
 
 
 if __name__ == "__main__":

@@ -119,6 +119,7 @@ class Decision:
 _LEAST_ROOM_BYTES: Final = 256 << 20  # two minutes of eight cameras at 2 Mbit/s
 _AHEAD_S: Final = 600  # recorders may write so long before the next look is late by ten looks
 _ROOM_SHARE: Final = 20  # at most this part of a file system is kept clear in front of its floor
+_QUOTA_SHARE: Final = 10  # and of a quota
 _LEAST_INODES: Final = 1000  # of the file system's; an hour of sixteen cameras
 _INODES_SHARE: Final = 100
 _LIFETIME_S: Final = 100 * 365 * 86_400  # what is farther away than any disk lives is never
@@ -145,6 +146,14 @@ def least_inodes(room: Room) -> int:
 def can_ever_take(room: Room) -> bool:
     """Whether the volume could take footage if everything on it were deleted."""
     return room.keep_free_bytes < room.size_bytes
+
+
+def is_running_out(room: Room, held_bytes: int) -> bool:
+    """Half of what is kept clear in front of the floor or the quota is used: the next look should be now."""
+    if can_ever_take(room) and 2 * (room.free_bytes - room.keep_free_bytes) < _ahead_bytes(room):
+        return True
+    quota = room.quota_bytes
+    return quota is not None and 2 * (quota - held_bytes) < quota - _target_bytes(quota, room)
 
 
 def seconds_until_full(room: Room, held_bytes: int) -> float:
@@ -268,7 +277,7 @@ class _Desk:
 
     def enforce_camera_quota(self, camera: int, quota_bytes: int, rooms: Sequence[Room]) -> None:
         rate = max((room.rate_bytes_s for room in rooms), default=0.0)
-        target = quota_bytes - min(round(rate * _AHEAD_S), quota_bytes // _ROOM_SHARE)
+        target = quota_bytes - min(round(rate * _AHEAD_S), quota_bytes // _QUOTA_SHARE)
         over = lambda: self._of_camera.get(camera, 0) - target  # noqa: E731 - a figure that changes while it is asked
         self._take_while(over, self._unpromised(lambda one: one.camera == camera), Rule.QUOTA_CAMERA)
         self._note_unmet(Rule.QUOTA_CAMERA, None, camera, self._of_camera.get(camera, 0) - quota_bytes)
@@ -361,7 +370,7 @@ def _ahead_bytes(room: Room) -> int:
 
 def _target_bytes(quota_bytes: int, room: Room) -> int:
     """A quota is never passed: room for what is written meanwhile is kept in front of it."""
-    return quota_bytes - min(_ahead_bytes(room), quota_bytes // _ROOM_SHARE)
+    return quota_bytes - min(_ahead_bytes(room), quota_bytes // _QUOTA_SHARE)
 
 
 def _few_inodes(room: Room, wanted: int, freed: int = 0) -> bool:

@@ -9,6 +9,7 @@ thread of that volume, so that a disk that hangs keeps no other from being prune
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -37,7 +38,12 @@ PROMISE_BROKEN: Final = "promise-broken"
 DISK_FULL: Final = "disk-full"
 """Kinds of events."""
 
-_MOST: Final = 40  # condemned in one transaction: with their looks some 20 ms of the index's writer (bench/scale.py)
+_MOST: Final = 40  # go in one round: of fifty cameras there are fifty segments a minute
+_LEAST: Final = (
+    5  # condemned in one transaction, at first; on a patrol with looks of twelve views 8 ms (bench/scale.py)
+)
+_TRANSACTION_S: Final = 0.02  # nobody else's commit waits longer for it
+_BUDGET_S: Final = 0.05  # of the index's writer in a round that nobody waits for; the rest comes a second later
 _UNLINK_S: Final = 5.0  # for a volume that needs room at once to have unlinked a round's files
 _INDEX_S: Final = 30.0  # a commit takes milliseconds; past this the index's disk hangs, and the next run looks again
 _DAY_US: Final = 86_400 * US
@@ -99,6 +105,8 @@ class _Beat:
     """Files are being unlinked, or the thread hangs in it."""
     done: threading.Event = field(default_factory=threading.Event)
     yielded: int = 0
+    clip_bytes: int = 0
+    """Of clips' files, at the last look."""
     unlinked_bytes: int = 0
 
     @property
@@ -143,6 +151,10 @@ class Sweeper:
         self._times_full = index.times_full
         self._rests_until_us = 0
         """In monotonic time: a look that helped nothing is not taken again at once."""
+        self._waited_before = False
+        """Something could not be written for want of room when the last look ended."""
+        self._batch = _LEAST
+        """How many are condemned in one transaction."""
         self._more = False
         """The last round did not get to everything."""
         self._broken_until_us: dict[int, int] | None = None
@@ -157,9 +169,10 @@ class Sweeper:
     @property
     def is_wanted(self) -> bool:
         """Something must go at once, or there is more to do than one run does. Cheap: asked once a second."""
-        if self._clock.mono_us() < self._rests_until_us:
+        waits = self._is_waited_for()
+        if self._clock.mono_us() < self._rests_until_us and waits == self._waited_before:
             return False
-        return self._more or self._is_waited_for()
+        return waits or self._more or any(map(_is_running_out, self._beats.values()))
 
     def sweep(self, stopping: threading.Event) -> None:
         """Deletes what is to go now; where recording waits for room, until it waits no more or nothing may go.
@@ -176,9 +189,9 @@ class Sweeper:
             for beat in self._beats.values():
                 if beat.busy:
                     beat.done.wait(_UNLINK_S)
-        if self._is_waited_for():
-            self._rests_until_us = 0 if helped else int(self._clock.mono_us()) + _REST_US
-        elif not stopping.is_set():
+        self._waited_before = self._is_waited_for()
+        self._rests_until_us = 0 if helped else int(self._clock.mono_us()) + _REST_US
+        if not self._waited_before and not stopping.is_set():
             self._take_ballast()
 
     def stop(self, timeout_s: float) -> bool:
@@ -209,7 +222,7 @@ class Sweeper:
         self._forecast(rooms, held, footage, keeps, now_us)
         self._tell_unmet(decision.unmet)
         went = self._delete(decision, beats, now_us)
-        self._more = len(decision.going) == _MOST and bool(went)
+        self._more = bool(went) and (len(decision.going) == _MOST or len(went) < len(decision.going))
         self._tell_oldest(self._reader.holdings() if went else holdings)
         self._tell_broken(went, keeps, now_us)
         self._tell_emergency(went, now_us)
@@ -237,13 +250,16 @@ class Sweeper:
 
     def _delete(self, decision: Decision, beats: Mapping[int, _Beat], now_us: int) -> list[Goes]:
         """Condemns, and has unlinked what was condemned; what went."""
-        going = {kind: [goes for goes in decision.going if goes.footage.kind is kind] for kind in Kind}
         went: list[Goes] = []
         garbage: list[Garbage] = []
-        for kind, condemned in going.items():
-            if condemned:
-                ids = [goes.footage.id for goes in condemned]
-                gone, stay = self._condemn(kind, ids, now_us)
+        left_s = _BUDGET_S
+        for kind in Kind:
+            waiting = deque(goes for goes in decision.going if goes.footage.kind is kind)
+            while waiting and (left_s > 0 or self._is_waited_for()):
+                condemned = [waiting.popleft() for _ in range(min(self._batch, len(waiting)))]
+                begun_s = time.monotonic()
+                gone, stay = self._condemn(kind, [goes.footage.id for goes in condemned], now_us)
+                left_s -= self._paced(time.monotonic() - begun_s)
                 garbage += gone
                 went += [goes for goes in condemned if goes.footage.id not in set(stay)]
         for beat in beats.values():
@@ -253,6 +269,14 @@ class Sweeper:
         for goes in went:
             self._count(goes, beats)
         return went
+
+    def _paced(self, took_s: float) -> float:
+        """Makes the next transaction larger or smaller, so that nobody waits long for the index."""
+        if took_s > _TRANSACTION_S:
+            self._batch = max(_LEAST, self._batch // 2)
+        elif took_s < _TRANSACTION_S / 2:
+            self._batch = min(_MOST, self._batch * 2)
+        return took_s
 
     def _condemn(self, kind: Kind, ids: list[int], now_us: int) -> tuple[list[Garbage], list[int]]:
         """On a full disk the ballast makes room for it."""
@@ -346,6 +370,7 @@ class Sweeper:
             beat = next(one for one in self._beats.values() if one.swept.volume_id == room.volume)
             counts = beat.swept.counts
             held_bytes = sum(size for (volume, _), size in held.items() if volume == room.volume)
+            beat.clip_bytes = held_bytes - counts.footage_bytes
             if beat.rate_bytes_s is not None:
                 counts.full_in_s = retention.seconds_until_full(room, held_bytes)
             counts.oldest_free_us = min(
@@ -460,6 +485,15 @@ def _is_short(beat: _Beat) -> bool:
         return False
     room = beat.swept.room()
     return not retention.takes_footage(room) and retention.can_ever_take(room)
+
+
+def _is_running_out(beat: _Beat) -> bool:
+    """It is filled so quickly that the next look would be late."""
+    swept = beat.swept
+    if not swept.is_there or beat.thread.stuck or beat.busy:
+        return False
+    held_bytes = swept.counts.footage_bytes + beat.clip_bytes
+    return retention.is_running_out(swept.room(beat.rate_bytes_s or 0.0), held_bytes)
 
 
 def _unlinked(disk: Disk, root: Path, garbage: Sequence[Garbage]) -> tuple[list[Garbage], int, OSError | None]:

@@ -16,6 +16,7 @@ from nvr.store.retention import (
     Rule,
     can_ever_take,
     decide,
+    is_running_out,
     least_inodes,
     seconds_until_full,
     takes_footage,
@@ -164,6 +165,16 @@ def test_the_days_until_footage_must_go_are_told_by_floor_and_quota() -> None:
     assert seconds_until_full(replace(room, quota_bytes=100 * GB), 50 * GB) == pytest.approx(49_400)
     assert seconds_until_full(replace(room, free_bytes=GB), 0) == 0
     assert seconds_until_full(replace(room, rate_bytes_s=0), 0) == float("inf")
+
+
+def test_where_half_of_what_is_kept_clear_is_used_the_next_look_is_now() -> None:
+    clear = target_free_bytes(ROOM) - ROOM.keep_free_bytes
+    for used, now in ((0, False), (clear // 2, False), (clear // 2 + 1, True), (2 * clear, True)):
+        room = replace(ROOM, free_bytes=target_free_bytes(ROOM) - used)
+        assert is_running_out(room, 0) is now, used
+    quota = replace(ROOM, quota_bytes=10 * GB)
+    assert not is_running_out(quota, 10 * GB - clear // 2)
+    assert is_running_out(quota, 10 * GB - clear // 2 + 1)
 
 
 # ---- whatever the figures

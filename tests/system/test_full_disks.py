@@ -164,3 +164,58 @@ def test_every_row_has_its_file_and_every_picture_in_it_was_sent(life: Life, cam
     assert life.stop[0] == 0
     assert check_in_order(life.house, camera, life.sent[camera]).altered == 0
     check_promises(life.house, camera, also_damaged=True)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("cameras", [1, 8])
+@pytest.mark.parametrize("rules", ["quota", "floor", "both"])
+def test_a_small_disk_is_filled_for_a_minute_and_nothing_waits_and_nothing_is_passed(
+    world: World, tmp_path: Path, cameras: int, rules: str, figures: list[str]
+) -> None:
+    """By us, as quickly as a camera may send; and in the middle by somebody else as well."""
+    size, interval = ("vga", 1) if cameras == 1 else ("qvga", 8)
+    encode = EncodeSettings(
+        frame_size=size, frame_rate=Fraction(15), i_interval=interval, bitrate_bps=16_000_000 // cameras
+    )
+    names = [f"c{number}" for number in range(cameras)]
+    quota_bytes, keep_free_bytes = 20 * MB, 8 * MB
+    with ExitStack() as alive:
+        disk = alive.enter_context(PowerCutDisk(tmp_path / "disk", 60 * MB))
+        options = [CameraOptions(camera_id=name, encode=encode) for name in names]
+        simulator = alive.enter_context(world.cameras(options, loop_s=2))
+        keys = {
+            name: {"http_port": simulator.ports(one)[0]} for name, one in zip(names, simulator.cameras, strict=True)
+        }
+        house = House(tmp_path, keys, {"main": disk.path}, segment_seconds=1)
+        quota = f"\nquota = {quota_bytes}" if rules != "floor" else ""
+        kept = f"keep_free = {keep_free_bytes if rules != 'quota' else 0}{quota}"
+        house.config.write_text(house.config.read_text().replace('keep_free = "1MB"', kept))
+        daemon = alive.enter_context(house.start())
+        daemon.wait_recording()
+        since_us, ends_s, most_bytes, least_bytes = time.time_ns() // 1000, time.monotonic() + 60, 0, 1 << 62
+        filled = False
+        while time.monotonic() < ends_s:
+            told = daemon.status()
+            assert told is not None
+            assert {camera["state"] for camera in told["cameras"]} == {"recording"}, told
+            most_bytes = max(most_bytes, told["volumes"][0]["footage_bytes"])
+            least_bytes = min(least_bytes, told["volumes"][0]["free_bytes"])
+            if most_bytes > 10 * MB and not filled and rules != "quota":
+                disk.fill(leave_bytes=keep_free_bytes - MB)
+                filled = True
+            time.sleep(0.2)
+        deleted = _deleted(house)
+        assert daemon.terminate()[0] == 0
+        by_rule = ", ".join(f"{rule} {count:.0f}" for rule, count in deleted.items() if count)
+        figures.append(
+            f"{cameras} cameras, {rules}: at most {most_bytes / MB:.1f} MB of footage, "
+            f"at least {least_bytes / MB:.1f} MB free, deleted {by_rule}"
+        )
+        assert deleted["quota-volume" if rules == "quota" else "floor"] + deleted["emergency"] > 0
+        assert filled or rules == "quota"
+        if quota:
+            assert most_bytes <= quota_bytes
+        for name in names:
+            gaps = [span for span in house.coverage(name) if span.kind == "gap" and span.start_us > since_us]
+            assert {gap.reason for gap in gaps} <= {"service-stopped"}, gaps
+            check_promises(house, name)
