@@ -44,7 +44,7 @@ _LEAST: Final = (
 )
 _TRANSACTION_S: Final = 0.02  # nobody else's commit waits longer for it
 _BUDGET_S: Final = 0.05  # of the index's writer in a round that nobody waits for; the rest comes a second later
-_UNLINK_S: Final = 5.0  # for a volume that needs room at once to have unlinked a round's files
+_UNLINK_S: Final = 5.0  # for a volume to have unlinked a round's files; a disk takes milliseconds
 _INDEX_S: Final = 30.0  # a commit takes milliseconds; past this the index's disk hangs, and the next run looks again
 _DAY_US: Final = 86_400 * US
 _NICE: Final = 10
@@ -186,9 +186,7 @@ class Sweeper:
         while helped := self._round():
             if stopping.is_set() or not self._is_waited_for():
                 break
-            for beat in self._beats.values():
-                if beat.busy:
-                    beat.done.wait(_UNLINK_S)
+            self._wait_for_unlinking()
         self._waited_before = self._is_waited_for()
         self._rests_until_us = 0 if helped else int(self._clock.mono_us()) + _REST_US
         if not self._waited_before and not stopping.is_set():
@@ -212,6 +210,7 @@ class Sweeper:
         beats = {beat.swept.volume_id: beat for beat in self._beats.values() if self._may_sweep(beat)}
         for volume_id, beat in beats.items():
             self._unlink_left(volume_id, beat)
+        self._wait_for_unlinking()
         holdings = self._reader.holdings()
         beats = {volume_id: beat for volume_id, beat in beats.items() if not beat.busy}
         keeps = {camera: self._keep_of(slug) for camera, slug in self._slugs.items()}
@@ -316,6 +315,12 @@ class Sweeper:
         left = self._reader.garbage(_MOST, volume_id=volume_id)
         if left:
             self._have_unlinked(beat, left)
+
+    def _wait_for_unlinking(self) -> None:
+        """For a moment: a disk that hangs is left to its own thread."""
+        for beat in self._beats.values():
+            if beat.busy and not beat.thread.stuck:
+                beat.done.wait(_UNLINK_S)
 
     def _have_unlinked(self, beat: _Beat, garbage: list[Garbage]) -> None:
         beat.busy = True

@@ -1,5 +1,6 @@
 """What is deleted is condemned first, unlinked by its volume's own thread, and forgotten last, whatever fails."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -255,7 +256,15 @@ def test_a_clip_that_is_a_second_name_takes_room_of_its_own_once_its_segment_is_
 # ---- whatever fails
 
 
-@pytest.mark.parametrize(("how", "sticky"), [("EIO", False), ("EROFS", True), ("killed", True)])
+@pytest.mark.parametrize(
+    ("how", "sticky"),
+    [
+        ("EIO", False),
+        ("killed", True),
+        *(pytest.param(how, True, marks=pytest.mark.soak) for how in ("EIO", "ENOSPC", "EROFS")),
+        *(pytest.param(how, False, marks=pytest.mark.soak) for how in ("ENOSPC", "EROFS")),
+    ],
+)
 def test_each_call_of_letting_go_fails_and_nothing_is_lost_nor_left(
     open_house: Open, tmp_path: Path, promises_hold: Check, how: str, sticky: bool
 ) -> None:
@@ -283,8 +292,11 @@ def test_each_call_of_letting_go_fails_and_nothing_is_lost_nor_left(
     assert calls >= 6, "two files, their folders synced, and folders that are empty"
 
 
-def test_a_disk_that_never_answers_keeps_neither_the_sweeper_nor_another_volume(house: House) -> None:
+def test_a_disk_that_never_answers_keeps_neither_the_sweeper_nor_another_volume(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And what hangs is not condemned over and over."""
+    monkeypatch.setattr("nvr.store.sweep._UNLINK_S", 0.05)
     hangs = threading.Event()
 
     class Hanging(FailingDisk):
@@ -317,6 +329,25 @@ def test_a_disk_that_never_answers_keeps_neither_the_sweeper_nor_another_volume(
         yard.settle()
         assert house.files() == []
         assert house.reader.garbage() == []
+
+
+def test_a_file_that_cannot_be_unlinked_keeps_no_other_from_going(house: House) -> None:
+    first, _, _ = record(house, 0, 1, 2)
+
+    class Sticking(FailingDisk):
+        def unlink(self, path: Path) -> None:
+            if path == house.path_of(first):
+                raise PermissionError(errno.EPERM, "Operation not permitted", str(path))  # chattr +i
+            super().unlink(path)
+
+    with swept(house, days=31.5, keep=Keep(max_us=31 * DAY)) as yard:
+        yard.ground.disk = Sticking()
+        yard.sweep()
+        yard.keep = Keep(max_us=20 * DAY)
+        yard.sweep()
+        assert house.files() == [first]
+        assert [row.path for row in house.reader.garbage()] == [first]
+        assert house.segments() == []
 
 
 def test_nothing_is_unlinked_where_another_disk_lies_at_the_path_now(house: House) -> None:
