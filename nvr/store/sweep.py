@@ -418,9 +418,9 @@ class Sweeper:
                 f"footage younger than min_days ({days:g}) was deleted, because the disk has no room left otherwise: "
                 "make room, or promise less"
             )
-            log.error(text, extra={"camera": self._slugs.get(camera), "action": PROMISE_BROKEN})
             facts = {"until_us": until_us[camera]}
-            self._note_event(PROMISE_BROKEN, text, facts, now_us, camera_id=camera)
+            if self._note_event(PROMISE_BROKEN, text, facts, now_us, camera_id=camera):
+                log.error(text, extra={"camera": self._slugs.get(camera), "action": PROMISE_BROKEN})
         for camera, slug in self._slugs.items():
             if slug in self._metrics.cameras:
                 self._metrics.cameras[slug].promise_broken = until_us.get(camera, 0) > now_us
@@ -444,16 +444,20 @@ class Sweeper:
             if rushed:
                 freed = size_text(sum(goes.footage.size_bytes for goes in rushed))
                 text = f"volume '{name}' was full: the oldest footage on it was deleted at once ({freed})"
-                log.warning(text, extra={"volume": name, "action": "evicted", "files": len(rushed)})
-                self._note_event(DISK_FULL, text, {"volume": name}, now_us)
+                is_news = self._note_event(DISK_FULL, text, {"volume": name}, now_us)
+                level = logging.WARNING if is_news else logging.DEBUG
+                log.log(level, text, extra={"volume": name, "action": "evicted", "files": len(rushed)})
 
     def _note_event(
         self, kind: str, text: str, facts: dict[str, Any], now_us: int, *, camera_id: int | None = None
-    ) -> None:
+    ) -> bool:
+        """Whether it is news: the same of the same is noted once an hour."""
         key = (kind, camera_id or facts.get("volume"))
-        if now_us - self._told_us.get(key, -_EVENT_AGAIN_US) >= _EVENT_AGAIN_US:
-            self._told_us[key] = now_us
-            self._index.add_event(now_us, kind, text, facts, camera_id=camera_id)
+        if now_us - self._told_us.get(key, -_EVENT_AGAIN_US) < _EVENT_AGAIN_US:
+            return False
+        self._told_us[key] = now_us
+        self._index.add_event(now_us, kind, text, facts, camera_id=camera_id)
+        return True
 
     def _tell_unmet(self, unmet: Sequence[Unmet]) -> None:
         keys = {(one.rule, one.volume, one.camera): one for one in unmet}
