@@ -47,6 +47,7 @@ soak: $(STAMP)
 	$(BIN)/python -m bench.rebuild
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.alarms
+	$(BIN)/python -m bench.scale
 
 venv: $(STAMP)
 

@@ -38,7 +38,8 @@ from nvr.record.timelapse_plan import TimelapsePlan
 from nvr.rules import book
 from nvr.rules.schedule import During, Schedule, parse_exception, parse_timezone, parse_window
 from nvr.rules.words import Action, Trigger, parse_action, parse_trigger
-from nvr.units import US
+from nvr.store.retention import Keep
+from nvr.units import US, size_text
 
 SYSTEM_CONFIG = Path("/etc/nvr/config.toml")
 LOCAL_CONFIG = Path("config.toml")
@@ -52,6 +53,10 @@ RESERVED_CAMERA_NAMES = frozenset(
     }
 )
 
+_DAY_S = 86_400
+_MOST_DAYS = 36_500
+_LEAST_QUOTA_BYTES = 10_000_000  # twenty minutes at the camera's lowest rate; less is a mistake
+_LOWEST_BYTES_A_DAY = 64_000 // 8 * 86_400  # 64 kbit/s is the lowest rate a camera can be set to
 _MAX_POINTS = 100  # of a lens's table: one for each part of the zoom scale
 _MAX_CONFIG_BYTES = 4 << 20  # fifty cameras take 20 kB; a device or a video given by mistake is not read to its end
 
@@ -99,6 +104,13 @@ def _size_bytes(value: object) -> int:
         size = round(float(number) * (1024 if binary else 1000) ** _POWERS[prefix])
     if not 0 <= size < 1 << 63:
         raise ValueError("must be between 0 bytes and 8 EiB")
+    return size
+
+
+def _quota_bytes(value: object) -> int:
+    size = _size_bytes(value)
+    if size < _LEAST_QUOTA_BYTES:
+        raise ValueError("must be at least 10MB, or next to nothing could be kept; leave it out for no quota")
     return size
 
 
@@ -240,6 +252,7 @@ def _shown(value: str) -> str:
 
 
 SizeBytes = Annotated[int, BeforeValidator(_size_bytes)]
+QuotaBytes = Annotated[int, BeforeValidator(_quota_bytes)]
 Slug = Annotated[str, AfterValidator(_slug)]
 Host = Annotated[str, AfterValidator(_host)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -250,6 +263,8 @@ PreSeconds = Annotated[float, Field(ge=0), AfterValidator(_pre_seconds)]
 PostSeconds = Annotated[float, Field(ge=0, le=86_400)]
 Words = Annotated[tuple[str, ...], Field(strict=False)]
 ModeWord = Literal["continuous", "alarm", "off"]
+MinDays = Annotated[float, Field(ge=0, le=_MOST_DAYS)]
+MaxDays = Annotated[float, Field(gt=0, le=_MOST_DAYS)]
 FieldOfView = Annotated[tuple[tuple[float, float], ...], Field(strict=False), BeforeValidator(_field_of_view)]
 
 
@@ -268,7 +283,9 @@ class Volume(_Table):
     name: Slug
     path: ConfigPath
     keep_free: SizeBytes = 5 * 10**9
-    """Bytes to leave free on the file system; below it nothing is recorded here, and the gap says disk-full."""
+    """Bytes to leave free on the file system: the oldest footage goes before they are needed."""
+    quota: QuotaBytes | None = None
+    """At most so much footage here; None: as much as fits."""
 
     @property
     def keep_free_bytes(self) -> int:
@@ -323,6 +340,17 @@ class RecordBySchedule(_Table):
 
 def _record_kind(value: object) -> str:
     return "[table]" if isinstance(value, dict | RecordBySchedule) else "[word]"
+
+
+class Retention(_Table):
+    """[retention]: how long footage and clips are kept, where a camera says nothing else."""
+
+    min_days: MinDays = 0
+    """Footage is kept at least so long; deleted younger only where a disk has no room left otherwise."""
+    max_days: MaxDays = 30
+    """Footage is deleted when it is older."""
+    clip_days: MaxDays = 90
+    """Files of clips are deleted when they are older."""
 
 
 Record = Annotated[
@@ -398,6 +426,12 @@ class Camera(_Table):
     post_seconds: PostSeconds | None = None
     volume: Slug | None = None
     """The [[volume]] it records to; None: nvr spreads the cameras over all of them."""
+    quota: QuotaBytes | None = None
+    """At most so much of its footage, on all volumes together; None: as much as fits."""
+    min_days: MinDays | None = None
+    """None: as [retention] says; so with the next two."""
+    max_days: MaxDays | None = None
+    clip_days: MaxDays | None = None
     timelapse: TimelapseTable | None = None
     field_of_view: FieldOfView | None = None
     """How many degrees wide the picture is, by zoom; None: by the model that the camera says it is."""
@@ -484,6 +518,7 @@ class Config(_Table):
     data_dir: ConfigPath = Path("/var/lib/nvr")
     volumes: tuple[Volume, ...] = Field(alias="volume", strict=False)
     recording: Recording = Recording()
+    retention: Retention = Retention()
     metrics: MetricsListen = MetricsListen()
     cameras: dict[Annotated[str, AfterValidator(_camera_name)], Camera] = Field(alias="camera", default_factory=dict)
     schedules: dict[Annotated[str, AfterValidator(_table_name)], ScheduleTable] = Field(
@@ -555,6 +590,21 @@ class Config(_Table):
         """The nearest table that says how much is kept: the rule's, the camera's, [recording]."""
         return _kept(*(table for table in (rule, self.cameras[camera]) if table is not None), self.recording)
 
+    def keep(self, camera: str | None = None) -> Keep:
+        """How long footage of this camera is kept; of None, or one that is configured no more, as [retention] says."""
+        own = self.cameras.get(camera) if camera is not None else None
+        kept = self.kept_days(camera)
+        return Keep(
+            min_us=_us(kept.min_days * _DAY_S),
+            max_us=_us(kept.max_days * _DAY_S),
+            clip_us=_us(kept.clip_days * _DAY_S),
+            quota_bytes=own.quota if own is not None else None,
+        )
+
+    def kept_days(self, camera: str | None = None) -> Retention:
+        """[retention] as it is for this camera."""
+        return _kept_for(self.cameras.get(camera) if camera is not None else None, self.retention)
+
     def credentials(self, camera: str) -> "Credentials | None":
         """The login for the parameter API, read now; None where no user is configured.
 
@@ -587,6 +637,12 @@ def _kept(*tables: RuleTable | Camera | Recording) -> _Kept:
     pre = next(table.pre_seconds for table in tables if table.pre_seconds is not None)
     post = next(table.post_seconds for table in tables if table.post_seconds is not None)
     return _Kept(pre, post)
+
+
+def _kept_for(camera: Camera | None, retention: Retention) -> Retention:
+    """[retention] with what the camera's own table says instead."""
+    own = {} if camera is None else {key: getattr(camera, key) for key in Retention.model_fields}
+    return retention.model_copy(update={key: days for key, days in own.items() if days is not None})
 
 
 class Credentials(NamedTuple):
@@ -695,6 +751,7 @@ _NO_KEYS = frozenset({"[key]", "[word]", "[table]"})  # pydantic's and our own w
 _REPEATED = frozenset({"volume", "rule"})
 _MUST_BE = {
     "greater_than_equal": "at least {ge:g}",
+    "greater_than": "more than {gt:g}",
     "less_than_equal": "at most {le:g}",
     "less_than": "less than {lt:g}",
     "finite_number": "a finite number",
@@ -758,6 +815,8 @@ def _known_keys(table: tuple[str | int, ...]) -> Iterator[str]:
             model = Recording
         case ("metrics",):
             model = MetricsListen
+        case ("retention",):
+            model = Retention
     for name, field in model.model_fields.items():
         yield field.alias or name
 
@@ -787,6 +846,7 @@ def _contradictions(config: Config) -> Iterator[_PlacedError]:
         if isinstance(camera.record, RecordBySchedule):
             yield from _wrong_schedule(config, ("camera", name, "record", "schedule"), camera.record.schedule)
     yield from _too_long_clips(config)
+    yield from _wrong_retention(config)
     rules: set[str] = set()
     for number, rule in enumerate(config.rules):
         if rule.name in rules:
@@ -817,6 +877,55 @@ def _too_long_clips(config: Config) -> Iterator[_PlacedError]:
     for number, rule in enumerate(config.rules):
         kepts = [_kept(rule, config.cameras[name], recording) for name in _heeded(config, rule)]
         yield from _longer_than(most, ("rule", number), rule, kepts or [_kept(rule, recording)])
+
+
+def _wrong_retention(config: Config) -> Iterator[_PlacedError]:
+    """What is promised must not be against the law, nor against a quota."""
+    if config.retention.min_days > config.retention.max_days:
+        yield _days_crossed(("retention",), "min_days", config.retention)
+    for name, camera in config.cameras.items():
+        kept = _kept_for(camera, config.retention)
+        own = next((key for key in ("min_days", "max_days") if getattr(camera, key) is not None), None)
+        if own is not None and kept.min_days > kept.max_days:
+            yield _days_crossed(("camera", name), own, kept)
+        least_bytes = _least_bytes(camera, kept)
+        if camera.quota is not None and camera.quota < least_bytes:
+            yield _PlacedError(
+                ("camera", name, "quota"),
+                f"'camera.{name}.quota' is {size_text(camera.quota)}, but the {_days(kept.min_days)} that min_days "
+                f"promises take {size_text(least_bytes)} even at the camera's lowest rate (64 kbit/s)",
+            )
+    yield from _small_quotas(config)
+
+
+def _days_crossed(where: tuple[str | int, ...], key: str, kept: Retention) -> _PlacedError:
+    return _PlacedError(
+        (*where, key),
+        f"'{_dotted((*where, key))}' is {getattr(kept, key):g}: footage cannot be kept for at least "
+        f"{_days(kept.min_days)} (min_days) and deleted after {_days(kept.max_days)} (max_days)",
+    )
+
+
+def _least_bytes(camera: Camera, kept: Retention) -> int:
+    """What its promise takes at least; of a camera that is not always recorded that cannot be said."""
+    return round(kept.min_days * _LOWEST_BYTES_A_DAY) if camera.record == "continuous" else 0
+
+
+def _small_quotas(config: Config) -> Iterator[_PlacedError]:
+    """A volume of its own must be able to hold what its cameras are promised."""
+    for number, volume in enumerate(config.volumes):
+        alone = [one for one in config.cameras.values() if len(config.volumes) == 1 or one.volume == volume.name]
+        least_bytes = sum(_least_bytes(camera, _kept_for(camera, config.retention)) for camera in alone)
+        if volume.quota is not None and volume.quota < least_bytes:
+            yield _PlacedError(
+                ("volume", number, "quota"),
+                f"'volume[{number + 1}].quota' is {size_text(volume.quota)}, but what min_days promises of its cameras "
+                f"takes {size_text(least_bytes)} even at their lowest rate (64 kbit/s)",
+            )
+
+
+def _days(days: float) -> str:
+    return f"{days:g} day{'' if days == 1 else 's'}"
 
 
 def _longer_than(

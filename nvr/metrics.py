@@ -46,6 +46,10 @@ ALARM_SOURCES: Final = ("input-1", "input-2", "motion", "position", "manual")
 WRITE_ERRORS: Final = ("full", "io", "read-only", "stuck", "other")
 """What a disk said; see `write_error`."""
 
+VOLUME_STATES: Final = ("ok", "full", "slow", "stuck", "missing", "read-only", "failed")
+"""How a volume is: it takes footage; it has no room; its disk does not keep up, or does not answer; it is not there (or
+another disk is); nothing can be written to it; its disk says that it fails."""
+
 RECOVERED_RESULTS: Final = ("adopted", "cut", "empty", "failed")
 """What became of a segment found without its row: whole, cut after its last whole fragment, nothing in it, not done."""
 
@@ -67,6 +71,18 @@ INCONSISTENCIES: Final = (
     "volume",
 )
 """What a check may find (`nvr.store.check.Kind`)."""
+
+RETENTION_RULES: Final = (
+    "max-days",
+    "clip-days",
+    "quota-camera",
+    "quota-volume",
+    "floor",
+    "inodes",
+    "emergency",
+    "promise-broken",
+)
+"""Why footage is deleted."""
 
 _NOT_KNOWN = math.nan  # in Prometheus a comparison with NaN is never true: no alert on what nobody knows
 _FSYNC_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -128,6 +144,7 @@ class CameraCounts:
         "open_gap",
         "prebuffer_bytes",
         "prebuffer_s",
+        "promise_broken",
         "received_bytes",
         "reconnects",
         "recorder_restarts",
@@ -173,6 +190,8 @@ class CameraCounts:
         """Clips that were opened, by rule; each rule that heeds the camera is there from the start."""
         self.prebuffer_s = 0.0
         self.prebuffer_bytes = 0
+        self.promise_broken = False
+        """Footage younger than min_days had to go, and is missing still."""
         self.recorder_restarts = 0
         self.segments_committed = 0
         self.segment_bytes = 0
@@ -183,15 +202,50 @@ class CameraCounts:
 class VolumeCounts:
     """One volume's numbers; written by its I/O thread."""
 
-    __slots__ = ("footage_bytes", "free_bytes", "size_bytes", "sync_interval_s", "write_errors")
+    __slots__ = (
+        "at_floor",
+        "deleted_bytes",
+        "entered_bytes",
+        "free_bytes",
+        "free_inodes",
+        "full_in_s",
+        "inodes",
+        "oldest_free_us",
+        "oldest_us",
+        "size_bytes",
+        "state",
+        "sync_interval_s",
+        "write_errors",
+    )
 
     def __init__(self) -> None:
         self.size_bytes = 0
         self.free_bytes = 0
-        self.footage_bytes = 0
+        self.inodes = 0
+        """How many files its file system can hold; 0 where that is not counted."""
+        self.free_inodes = 0
+        self.entered_bytes = 0
+        """Of segments: at the start, and since then. Written in the loop."""
+        self.deleted_bytes = 0
+        """Of segments since the start. Written by whoever sweeps, as what follows."""
+        self.full_in_s = _NOT_KNOWN
+        """Until footage has to go for new footage."""
+        self.at_floor = False
+        """Footage has to go for new footage."""
+        self.oldest_us = 0
+        """Where its oldest segment begins; 0 where there is none."""
+        self.state = "missing"
+        """One of VOLUME_STATES. Written in the loop."""
+        self.oldest_free_us: int | None = None
+        """The same of those that may go; None where none may."""
         self.sync_interval_s = 0.0
         """As configured, or longer where the disk cannot keep up."""
         self.write_errors = dict.fromkeys(WRITE_ERRORS, 0)
+
+    @property
+    def footage_bytes(self) -> int:
+        """Of the segments there are."""
+        return self.entered_bytes - self.deleted_bytes
 
 
 def write_error(error: OSError) -> str:
@@ -221,6 +275,7 @@ class Metrics:
         self.storage_sync = Histogram(_FSYNC_BOUNDS)
         self.index_commit = Histogram(_FSYNC_BOUNDS)
         self.event_loop_lag = Histogram(_LAG_BOUNDS)
+        self.retention_deleted: dict[str, int] = dict.fromkeys(RETENTION_RULES, 0)
         self.recovered_segments = dict.fromkeys(RECOVERED_RESULTS, 0)
         self.index_queue_length: Callable[[], int] = lambda: 0
         self.index_wal_bytes: Callable[[], int] = lambda: 0
@@ -304,6 +359,10 @@ class Metrics:
             yield _family(GaugeMetricFamily, name, [((volume,), value(counts)) for volume, counts in volumes])
         errors = [((volume, error), n) for volume, counts in volumes for error, n in counts.write_errors.items()]
         yield _family(CounterMetricFamily, "nvr_write_errors_total", errors)
+        states = [((volume, state), counts.state == state) for volume, counts in volumes for state in VOLUME_STATES]
+        yield _family(GaugeMetricFamily, "nvr_storage_state", states)
+        deleted = [((rule,), n) for rule, n in self.retention_deleted.items()]
+        yield _family(CounterMetricFamily, "nvr_retention_deleted_segments_total", deleted)
         yield _histogram("nvr_segment_commit_seconds", self.segment_commit)
         yield _histogram("nvr_storage_sync_seconds", self.storage_sync)
 
@@ -344,6 +403,7 @@ _CAMERA_GAUGES: Mapping[str, Callable[[CameraCounts], float]] = {
     "nvr_prebuffer_seconds": lambda counts: counts.prebuffer_s,
     "nvr_prebuffer_bytes": lambda counts: counts.prebuffer_bytes,
     "nvr_oldest_segment_timestamp_seconds": lambda counts: _seconds_or(counts.oldest_segment_us, _NOT_KNOWN),
+    "nvr_retention_promise_broken": lambda counts: counts.promise_broken,
 }
 _CAMERA_COUNTERS: Mapping[str, Callable[[CameraCounts], float]] = {
     "nvr_camera_frames_total": lambda counts: counts.frames,
@@ -365,6 +425,7 @@ _VOLUME_GAUGES: Mapping[str, Callable[[VolumeCounts], float]] = {
     "nvr_storage_size_bytes": lambda counts: counts.size_bytes,
     "nvr_storage_free_bytes": lambda counts: counts.free_bytes,
     "nvr_storage_footage_bytes": lambda counts: counts.footage_bytes,
+    "nvr_storage_full_in_seconds": lambda counts: counts.full_in_s,
     "nvr_storage_sync_interval_seconds": lambda counts: counts.sync_interval_s,
 }
 
@@ -451,10 +512,23 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "nvr_storage_size_bytes": ("Size of the file system that the volume is on.", ("volume",)),
     "nvr_storage_free_bytes": ("Bytes that nvr can still write to the file system of the volume.", ("volume",)),
     "nvr_storage_footage_bytes": ("Bytes of completed footage that the index holds on the volume.", ("volume",)),
+    "nvr_storage_full_in_seconds": (
+        "Time until old footage has to be deleted for new footage at the present rate, 0 while it is, NaN at first.",
+        ("volume",),
+    ),
+    "nvr_retention_deleted_segments_total": (
+        "Segments and clips that were deleted, by the rule that said so.",
+        ("reason",),
+    ),
+    "nvr_retention_promise_broken": (
+        "1 while footage of the camera younger than min_days is missing because a disk had no room left, else 0.",
+        ("camera",),
+    ),
     "nvr_storage_sync_interval_seconds": (
         "How often footage is synced to the volume: as configured, or less often where the disk cannot keep up.",
         ("volume",),
     ),
+    "nvr_storage_state": ("1 for the state that the volume is in, 0 for all others.", ("volume", "state")),
     "nvr_write_errors_total": ("Writes to the volume that failed, by what the disk said.", ("volume", "error")),
     "nvr_segment_commit_seconds": (
         "Time to complete a file of footage, from its last picture to its entry in the index.",

@@ -16,6 +16,7 @@ from nvr.record.gate import Mode, RecordPlan
 from nvr.rules.book import Rule
 from nvr.rules.schedule import During, Schedule
 from nvr.rules.words import Combination, DayNight, GoToPreset, SetDayNight, SetOutput, Single
+from nvr.store.retention import Keep
 from nvr.units import US
 
 LEAST = """
@@ -87,6 +88,7 @@ def test_the_least_configuration_is_one_volume(tmp_path: Path) -> None:
     assert config.data_dir == Path("/var/lib/nvr")
     assert config.volumes[0].path == tmp_path / "footage"
     assert config.volumes[0].keep_free_bytes == 5_000_000_000
+    assert config.keep() == Keep(0, 30 * 86_400 * US, 90 * 86_400 * US)
     assert (config.recording.segment_seconds, config.recording.sync_seconds) == (60, 2)
     assert config.metrics.address == ("127.0.0.1", 9685)
     assert config.cameras == {}
@@ -101,6 +103,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         name = "a"
         path = "/mnt/a"
         keep_free = "500MB"
+        quota = "2TB"
         [[volume]]
         name = "b"
         path = "../b"
@@ -108,6 +111,10 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         [recording]
         segment_seconds = 1
         sync_seconds = 0.5
+        [retention]
+        min_days = 1.5
+        max_days = 20
+        clip_days = 200
         [metrics]
         listen = "[::1]:80"
         [camera.gate]
@@ -118,6 +125,8 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         password_file = "gate.password"
         record = "off"
         volume = "b"
+        quota = "200GB"
+        max_days = 7
         [camera.0]
         host = "fe80::1"
         """,
@@ -125,6 +134,10 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     assert config.data_dir == tmp_path / "state"
     assert [volume.path for volume in config.volumes] == [Path("/mnt/a"), tmp_path.parent / "b"]
     assert [volume.keep_free_bytes for volume in config.volumes] == [500_000_000, 17]
+    assert [volume.quota for volume in config.volumes] == [2 * 10**12, None]
+    day_us = 86_400 * US
+    assert config.keep("gate") == Keep(round(1.5 * day_us), 7 * day_us, 200 * day_us, 200 * 10**9)
+    assert config.keep("gone") == Keep(round(1.5 * day_us), 20 * day_us, 200 * day_us)
     assert config.metrics.address == ("::1", 80)
     gate = config.cameras["gate"]
     assert (gate.host, gate.http_port, gate.alarm_port) == ("cam-1.example.net", 8080, 8081)
@@ -278,7 +291,34 @@ def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path
             "[recording]\nmax_clip_seconds = 29",
             "line 6: 'recording.max_clip_seconds' is 29, shorter than pre_seconds and post_seconds together (10 an",
         ),
-        ("[retention]\nmin_days = 0", "line 5: unknown key 'retention'; known here: camera, data_dir, metrics, rec"),
+        ("[retentoin]\nmin_days = 0", "line 5: unknown key 'retentoin'; did you mean 'retention'?"),
+        ("[retention]\nmax_days = 0", "line 6: 'retention.max_days' must be more than 0, not 0"),
+        ("[retention]\nmin_days = -1", "line 6: 'retention.min_days' must be at least 0, not -1"),
+        ("[retention]\ndays = 3", "line 6: unknown key 'retention.days'; did you mean 'min_days'?"),
+        (
+            "[retention]\nmin_days = 31",
+            "line 6: 'retention.min_days' is 31: footage cannot be kept for at least 31 days (min_days) and deleted "
+            "after 30 days (max_days)",
+        ),
+        (
+            '[camera.a]\nhost = "a"\nmax_days = 1\n[retention]\nmin_days = 2',
+            "line 7: 'camera.a.max_days' is 1: footage cannot be kept for at least 2 days (min_days) and deleted after "
+            "1 day (max_days)",
+        ),
+        (
+            '[camera.a]\nhost = "a"\nmin_days = 40',
+            "line 7: 'camera.a.min_days' is 40: footage cannot be kept for at least 40 days (min_days) and deleted",
+        ),
+        ('[camera.a]\nhost = "a"\nquota = "9MB"', "line 7: 'camera.a.quota' must be at least 10MB, or next to nothing"),
+        (
+            '[camera.a]\nhost = "a"\nquota = "1GB"\nmin_days = 2',
+            "line 7: 'camera.a.quota' is 1.0 GB, but the 2 days that min_days promises take 1.4 GB even at the "
+            "camera's lowest rate (64 kbit/s)",
+        ),
+        (
+            'quota = "1GB"\n[retention]\nmin_days = 1\n[camera.a]\nhost = "a"\n[camera.b]\nhost = "b"',
+            "line 5: 'volume[1].quota' is 1.0 GB, but what min_days promises of its cameras takes 1.4 GB even at their",
+        ),
         ("[camra.a]\nhost='x'", "line 5: unknown key 'camra'; did you mean 'camera'?"),
         ("[recording]\nsegment_seconds = 0", "line 6: 'recording.segment_seconds' must be at least 1, not 0"),
         ("[recording]\nsegment_seconds = 3601", "line 6: 'recording.segment_seconds' must be at most 3600, not 3601"),
@@ -404,7 +444,8 @@ def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path
         ('keep_free = "5 gigs"', 'line 5: \'volume[1].keep_free\' must be a size such as "5GB", "500MB" or'),
         ("keep_free = -1", "line 5: 'volume[1].keep_free' must be between 0 bytes and 8 EiB"),
         ("keep_free = 1.5", "line 5: 'volume[1].keep_free' must be a size such as \"5GB\""),
-        ('quota = "5GB"', "line 5: unknown key 'volume[1].quota'; known here: keep_free, name, path"),
+        ('quta = "5GB"', "line 5: unknown key 'volume[1].quta'; did you mean 'quota'?"),
+        ("quota = 0", "line 5: 'volume[1].quota' must be at least 10MB, or next to nothing could be kept"),
         (
             '[[volume]]\nname = "main"\npath = "b"',
             "line 6: two volumes are named 'main'; names must differ",

@@ -20,6 +20,7 @@ from nvr.metrics import (
     LOST_CAUSES,
     RECONNECT_REASONS,
     RECOVERED_RESULTS,
+    RETENTION_RULES,
     WRITE_ERRORS,
     Histogram,
     Metrics,
@@ -74,6 +75,7 @@ def test_every_series_is_there_before_anything_happened(telling: Telling) -> Non
         ("nvr_write_errors_total", "error", words["error"]),
         ("nvr_recovered_segments_total", "result", words["result"]),
         ("nvr_job_last_success_timestamp_seconds", "job", JOBS),
+        ("nvr_retention_deleted_segments_total", "reason", RETENTION_RULES),
     ]:
         found = {dict(labels)[label]: value for (told, labels), value in samples.items() if told == name}
         assert found == dict.fromkeys(expected, 0.0), name

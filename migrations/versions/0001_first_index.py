@@ -109,6 +109,19 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_index(op.f("ix_segment_camera_id_start_us"), "segment", ["camera_id", "start_us"])
+    op.create_index(op.f("ix_segment_volume_id_camera_id_start_us"), "segment", ["volume_id", "camera_id", "start_us"])
+    op.create_table(
+        "holding",
+        sa.Column("volume_id", Int, nullable=False),
+        sa.Column("camera_id", Int, nullable=False),
+        sa.Column("segment_bytes", Int, nullable=False),
+        sa.Column("clip_bytes", Int, nullable=False),
+        sa.PrimaryKeyConstraint("volume_id", "camera_id", name=op.f("pk_holding")),
+        sa.ForeignKeyConstraint(["volume_id"], ["volume.id"], name=op.f("fk_holding_volume_id_volume")),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_holding_camera_id_camera")),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "view",
         sa.Column("id", Int, nullable=False),
@@ -269,6 +282,13 @@ def upgrade() -> None:
         sa.Column("size_bytes", Int),
         sa.Column("pre_shortfall_us", Int, nullable=False),
         sa.Column("gap_us", Int),
+        sa.Column(
+            "linked",
+            Int,
+            sa.CheckConstraint("linked IN (0, 1)", name=op.f("ck_clip_linked")),
+            server_default=sa.text("0"),
+            nullable=False,
+        ),
         sa.Column("continues", Int),
         sa.Column("exported_at_us", Int),
         sa.Column("epoch", Int, nullable=False),
@@ -284,6 +304,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_clip_camera_id_end_us"), "clip", ["camera_id", "end_us"])
     op.create_index("ix_clip_open", "clip", ["camera_id"], sqlite_where=sa.text("end_us IS NULL"))
     op.create_index("ix_clip_unexported", "clip", ["id"], sqlite_where=sa.text("exported_at_us IS NULL"))
+    op.create_index(
+        "ix_clip_unlocked", "clip", ["camera_id", "volume_id", "end_us"], sqlite_where=sa.text("locked = 0")
+    )
     op.create_table(
         "clip_member",
         sa.Column("clip_id", Int, nullable=False),
@@ -297,3 +320,49 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_clip_member_segment_id"), "clip_member", ["segment_id"])
+    for trigger in _TRIGGERS:
+        op.execute(trigger)
+
+
+_TRIGGERS = (
+    """CREATE TRIGGER holding_segment_added AFTER INSERT ON segment BEGIN
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        VALUES (NEW.volume_id, NEW.camera_id, NEW.size_bytes, 0)
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET segment_bytes = segment_bytes + excluded.segment_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_segment_gone AFTER DELETE ON segment BEGIN
+        UPDATE holding SET segment_bytes = segment_bytes - OLD.size_bytes
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id;
+    END
+    """,
+    """CREATE TRIGGER holding_segment_changed AFTER UPDATE OF size_bytes, volume_id, camera_id ON segment BEGIN
+        UPDATE holding SET segment_bytes = segment_bytes - OLD.size_bytes
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id;
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        VALUES (NEW.volume_id, NEW.camera_id, NEW.size_bytes, 0)
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET segment_bytes = segment_bytes + excluded.segment_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_clip_added AFTER INSERT ON clip BEGIN
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        SELECT NEW.volume_id, NEW.camera_id, 0, coalesce(NEW.size_bytes, 0)
+        WHERE NEW.volume_id IS NOT NULL AND NEW.linked = 0
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET clip_bytes = clip_bytes + excluded.clip_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_clip_gone AFTER DELETE ON clip BEGIN
+        UPDATE holding SET clip_bytes = clip_bytes - coalesce(OLD.size_bytes, 0)
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id AND OLD.linked = 0;
+    END
+    """,
+    """CREATE TRIGGER holding_clip_changed AFTER UPDATE OF size_bytes, volume_id, camera_id, linked ON clip BEGIN
+        UPDATE holding SET clip_bytes = clip_bytes - coalesce(OLD.size_bytes, 0)
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id AND OLD.linked = 0;
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        SELECT NEW.volume_id, NEW.camera_id, 0, coalesce(NEW.size_bytes, 0)
+        WHERE NEW.volume_id IS NOT NULL AND NEW.linked = 0
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET clip_bytes = clip_bytes + excluded.clip_bytes;
+    END
+    """,
+)

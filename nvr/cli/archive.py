@@ -64,10 +64,19 @@ def live_of(settings: config.Config, camera: str) -> list[LiveSegment] | None:
 
     To be asked before the index: what is entered in between is then in both, never in neither.
     """
+    told = all_live(settings)
+    return None if told is None else told.get(camera, [])
+
+
+def all_live(settings: config.Config) -> dict[str, list[LiveSegment]] | None:
+    """The same of every camera."""
     told = ask(settings.data_dir, "/api/v1/live")
     if told is None:
         return None
-    return [
-        LiveSegment(Path(one["path"]), one["run"], one["seq"], one["start_us"], one["end_us"], one.get("epoch", 0))
-        for one in told.get(camera, [])
-    ]
+    return {
+        camera: [
+            LiveSegment(Path(one["path"]), one["run"], one["seq"], one["start_us"], one["end_us"], one.get("epoch", 0))
+            for one in segments
+        ]
+        for camera, segments in told.items()
+    }

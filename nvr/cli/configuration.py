@@ -48,7 +48,12 @@ def _facts(found: config.Config, path: Path) -> dict[str, Any]:
         "file": str(path.absolute()),
         "data_dir": str(found.data_dir),
         "volumes": [
-            {"name": volume.name, "path": str(volume.path), "keep_free_bytes": volume.keep_free_bytes}
+            {
+                "name": volume.name,
+                "path": str(volume.path),
+                "keep_free_bytes": volume.keep_free_bytes,
+                "quota_bytes": volume.quota,
+            }
             for volume in found.volumes
         ],
         "recording": {
@@ -61,6 +66,7 @@ def _facts(found: config.Config, path: Path) -> dict[str, Any]:
             "export_clips": found.recording.export_clips,
             "hash": found.recording.hash,
         },
+        "retention": found.retention.model_dump(),
         "metrics": {"listen": found.metrics.listen},
         "cameras": [
             {
@@ -75,6 +81,10 @@ def _facts(found: config.Config, path: Path) -> dict[str, Any]:
                 "post_seconds": found.manual_rule(name).post_us / US,
                 "volume": camera.volume,
                 "expect": None if camera.expect is None else camera.expect.model_dump(),
+                "quota_bytes": camera.quota,
+                "min_days": found.kept_days(name).min_days,
+                "max_days": found.kept_days(name).max_days,
+                "clip_days": found.kept_days(name).clip_days,
             }
             for name, camera in found.cameras.items()
         ],
@@ -93,15 +103,18 @@ def _tell(found: config.Config, path: Path) -> None:
         f"index in {found.data_dir}; metrics {f'at {found.metrics.listen}' if found.metrics.listen else 'off'}\n"
     )
     print_table(
-        ("volume", "path", "keeps free"),
-        ((volume.name, volume.path, size_text(volume.keep_free_bytes)) for volume in found.volumes),
+        ("volume", "path", "keeps free", "at most"),
+        (
+            (volume.name, volume.path, size_text(volume.keep_free_bytes), _quota(volume.quota))
+            for volume in found.volumes
+        ),
     )
     typer.echo()
     rows = [
-        (name, _address(camera), record_text(camera.record), camera.volume or "any")
+        (name, _address(camera), record_text(camera.record), camera.volume or "any", _kept(found, name))
         for name, camera in found.cameras.items()
     ]
-    print_table(("camera", "address", "record", "volume"), rows)
+    print_table(("camera", "address", "record", "volume", "kept"), rows)
     if not rows:
         typer.echo("no camera: add a [camera.<name>] with its host")
     _tell_of_alarms(found)
@@ -119,6 +132,18 @@ def _tell_of_alarms(found: config.Config) -> None:
         typer.echo(sentence)
     for doubt in doubts(found):
         note(doubt)
+
+
+def _kept(found: config.Config, camera: str) -> str:
+    """For how long, as far as there is room."""
+    days, quota = found.kept_days(camera), found.cameras[camera].quota
+    least = f"{days.min_days:g} to " if days.min_days else ""
+    most = f", at most {size_text(quota)}" if quota is not None else ""
+    return f"{least}{days.max_days:g} days{most}, clips {days.clip_days:g} days"
+
+
+def _quota(size_bytes: int | None) -> str:
+    return "all of it" if size_bytes is None else size_text(size_bytes)
 
 
 def _address(camera: config.Camera) -> str:

@@ -1,7 +1,6 @@
 """`nvr footage`: what was recorded, what was not and why, and one file of it to hand over."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,16 +8,17 @@ import typer
 
 from nvr import config
 from nvr.cli import verify, where
-from nvr.cli.archive import LAST_US, LiveSegment, known_camera, live_of, path_of, segments
+from nvr.cli.archive import LAST_US, known_camera, live_of, path_of, segments
 from nvr.cli.asked import TIME, FromOption, ToOption, asked
+from nvr.cli.covered import covered
 from nvr.cli.errors import WrongUseError
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json_list, print_table, size_text
 from nvr.cli.times import duration_text, iso_utc, local_text
 from nvr.clock import HostClock
 from nvr.store.corrected import Corrected
-from nvr.store.ledger import Covered, coverage
-from nvr.store.reader import Reader, open_reader
-from nvr.store.rows import Camera, Recorded, Segment, SegmentState
+from nvr.store.ledger import Covered
+from nvr.store.reader import open_reader
+from nvr.store.rows import Segment, SegmentState
 from nvr.units import US, UtcMicros
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def coverage_(
     known = known_camera(reader, settings, camera)
     if begin is None:
         start_us = UtcMicros(known.configured_at_us)
-    spans = _covered(reader, known, start_us, min(end_us, now_us), live, corrected=corrected)
+    spans = covered(reader, known, start_us, min(end_us, now_us), live, corrected=corrected)
     if as_json:
         print_json_list(_span_facts(span) for span in spans)
     else:
@@ -132,48 +132,6 @@ def export_(
 commands.command(name="where")(where.where_)
 commands.command(name="moves")(where.moves_)
 commands.command(name="verify")(verify.verify_)
-
-
-def _covered(
-    reader: Reader,
-    camera: Camera,
-    start_us: int,
-    end_us: int,
-    live: list[LiveSegment] | None,
-    *,
-    corrected: bool,
-) -> list[Covered]:
-    if corrected:
-        within = Corrected(reader, camera.slug)
-        recorded = within.recorded_between(start_us, end_us)
-        spans = within.spans_between(start_us, end_us)
-        live = _moved(live, within.corrections(start_us, end_us)) if live else live
-    else:
-        recorded = reader.recorded_between(camera.slug, start_us, end_us)
-        spans = reader.spans_between(camera.slug, start_us, end_us)
-    newest: Recorded | None = None
-    if live:
-        *cut, last = sorted(live, key=lambda part: (part.epoch, part.end_us))
-        recorded = [*recorded, *(Recorded(part.start_us, part.end_us, part.epoch) for part in cut)]
-        # Pictures of the last second are on their way; whatever stopped them is an open span, which counts over this.
-        newest = Recorded(last.start_us, max(last.end_us, end_us), last.epoch)
-    rest = "unknown" if live is not None else _why_no_daemon(reader, camera)
-    return coverage(recorded, spans, newest, camera.configured_at_us, start_us, end_us, rest=rest)
-
-
-def _moved(live: list[LiveSegment], corrections: dict[int, int]) -> list[LiveSegment]:
-    """What is not in the index yet, each by as much as its run was wrong."""
-    by_us = [corrections.get(part.run, 0) for part in live]
-    return [
-        replace(part, start_us=part.start_us + us, end_us=part.end_us + us)
-        for part, us in zip(live, by_us, strict=True)
-    ]
-
-
-def _why_no_daemon(reader: Reader, camera: Camera) -> str:
-    """An orderly stop ends every run; one that goes on in the index alone was cut off."""
-    crashed = any(run.camera_id == camera.id for run in reader.open_runs())
-    return "service-crashed" if crashed else "service-stopped"
 
 
 def _segment_facts(segment: Segment, settings: config.Config) -> dict[str, Any]:

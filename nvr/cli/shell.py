@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nvr import __version__
-from nvr.cli import camera, clips, configuration, db, events, footage, rules, status, trigger
+from nvr.cli import camera, clips, configuration, db, events, footage, retention, rules, status, trigger
 
 _HELP = """Record JVC VN-V685, VN-V686 and VN-V686B cameras, and account for every second.
 
@@ -95,5 +95,6 @@ app.add_typer(clips.commands, name="clips")
 app.add_typer(rules.commands, name="rules")
 app.add_typer(camera.commands, name="camera")
 app.add_typer(db.commands, name="db")
+app.add_typer(retention.commands, name="retention")
 app.command()(trigger.trigger)
 app.add_typer(configuration.commands, name="config")

@@ -1,7 +1,8 @@
 """`nvr status`: is every camera recording, since when, how far back, and how full are the disks."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,22 @@ from typing import Any
 import typer
 
 from nvr import __version__, config
-from nvr.cli.archive import FIRST_US, LAST_US, segments
+from nvr.cli.archive import all_live
+from nvr.cli.covered import covered
 from nvr.cli.daemon import ask
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json, print_table, size_text
-from nvr.cli.times import iso_utc, local_text, read_iso_utc
+from nvr.cli.times import duration_text, iso_utc, local_text, read_iso_utc
+from nvr.clock import HostClock
 from nvr.store.errors import IndexDamaged, SchemaTooNew, SchemaTooOld
+from nvr.store.ledger import Covered
 from nvr.store.reader import Reader, open_reader
 from nvr.store.rows import Camera, CameraClockRow
 from nvr.supervisor import host_clock
 from nvr.units import US
 
 _FINE = frozenset({"recording", "buffering", "off"})
+_DAY_US = 86_400 * US
+_NOTHING_S = 0.001  # a gap between two microseconds of rounding is none to a person
 _FAR_S = 2.0  # what it writes into its own pictures is wrong then to anyone's eye
 
 
@@ -35,6 +41,7 @@ def status(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
     if told is None:
         note(f"no daemon runs on {settings.data_dir}; this is what the index knows (start it with: nvr run)")
         told = _from_the_index(settings)
+    _add_last_day(told, settings)
     if as_json:
         print_json(told)
     else:
@@ -48,13 +55,59 @@ def _all_well(told: dict[str, Any]) -> bool:
     return cameras and not any(volume.get("reason") for volume in told["volumes"])
 
 
+def _add_last_day(told: dict[str, Any], settings: config.Config) -> None:
+    """To each camera what became of its last 24 hours; None where the index cannot say."""
+    live = all_live(settings)
+    try:
+        reader = open_reader(settings.data_dir)
+        known = {camera.slug: camera for camera in reader.cameras()}
+    except (IndexDamaged, SchemaTooNew, SchemaTooOld, OSError):
+        known = {}
+    now_us = HostClock().utc_us()
+    for one in told["cameras"]:
+        camera = known.get(one["camera"])
+        if camera is None:
+            one["last_day"] = None
+            continue
+        unentered = None if live is None else live.get(camera.slug, [])
+        start_us = max(now_us - _DAY_US, camera.configured_at_us)
+        one["last_day"] = _day_facts(covered(reader, camera, start_us, now_us, unentered, corrected=False))
+
+
+def _day_facts(spans: list[Covered]) -> dict[str, Any]:
+    lasted_us: Counter[str] = Counter()
+    gap_us: Counter[str] = Counter()
+    for span in spans:
+        lasted_us[span.kind] += span.end_us - span.start_us
+        if span.reason is not None and span.kind == "gap":
+            gap_us[span.reason] += span.end_us - span.start_us
+    return {
+        **{f"{kind}_seconds": lasted_us[kind] / US for kind in ("recorded", "off", "gap")},
+        "gaps": {reason: us / US for reason, us in gap_us.items()},
+    }
+
+
+def _day_sentence(cameras: list[dict[str, Any]]) -> str:
+    """What is missing of the last 24 hours, and why."""
+    missing = [one for one in cameras if one.get("last_day") and one["last_day"]["gap_seconds"] >= _NOTHING_S]
+    if not missing:
+        return "nothing is missing of the last 24 hours"
+    total = sum(one["last_day"]["gap_seconds"] for one in missing)
+    parts = []
+    for one in sorted(missing, key=lambda one: -one["last_day"]["gap_seconds"]):
+        reasons = sorted(one["last_day"]["gaps"].items(), key=lambda reason: -reason[1])
+        why = ", ".join(f"{reason} {duration_text(seconds)}" for reason, seconds in reasons)
+        parts.append(f"{one['camera']} {why}")
+    return f"missing of the last 24 hours: {duration_text(total)} ({'; '.join(parts)})"
+
+
 def _from_the_index(settings: config.Config) -> dict[str, Any]:
     """The same answer as the daemon's, as far as configuration, index and disks give it."""
     reader = _readable(settings.data_dir)
     known = {camera.slug: camera for camera in reader.cameras()} if reader else {}
     clocks = reader.newest_camera_clocks() if reader else {}
     names = [*settings.cameras, *sorted(known.keys() - settings.cameras.keys())]
-    footage = _footage(reader, known) if reader else {}
+    footage = _footage(reader) if reader else {}
     return {
         "version": __version__,
         "cameras": [
@@ -78,18 +131,19 @@ def _readable(data_dir: Path) -> Reader | None:
 
 @dataclass(slots=True)
 class _Footage:
-    size_bytes: int
-    oldest_us: int
+    size_bytes: int = 0
+    oldest_us: int | None = None
 
 
-def _footage(reader: Reader, cameras: Iterable[str]) -> dict[str, _Footage]:
-    """What lies on each volume, by adding up every segment: some seconds for a year of many cameras."""
+def _footage(reader: Reader) -> dict[str, _Footage]:
+    """What lies on each volume."""
+    names = {volume.id: volume.name for volume in reader.volumes()}
     found: dict[str, _Footage] = {}
-    for camera in cameras:
-        for segment in segments(reader, camera, FIRST_US, LAST_US):
-            volume = found.setdefault(segment.volume, _Footage(0, segment.row.start_us))
-            volume.size_bytes += segment.row.size_bytes
-            volume.oldest_us = min(volume.oldest_us, segment.row.start_us)
+    for one in reader.holdings():
+        volume = found.setdefault(names[one.volume_id], _Footage())
+        volume.size_bytes += one.segment_bytes
+        if one.oldest_us is not None:
+            volume.oldest_us = min(one.oldest_us, volume.oldest_us or one.oldest_us)
     return found
 
 
@@ -156,7 +210,8 @@ def _still_volume(volume: config.Volume, footage: _Footage | None) -> dict[str, 
         "size_bytes": size_bytes,
         "free_bytes": free_bytes,
         "footage_bytes": footage.size_bytes if footage else None,
-        "oldest": iso_utc(footage.oldest_us) if footage else None,
+        "oldest": iso_utc(footage.oldest_us) if footage and footage.oldest_us is not None else None,
+        "full_in_seconds": None,
     }
 
 
@@ -165,8 +220,11 @@ def _tell(told: dict[str, Any]) -> None:
     print_table(("camera", "state", "since", "last picture", "fps", "bit rate", "looks at", "why"), rows)
     if not rows:
         typer.echo("no camera is configured")
+    if any(one.get("last_day") for one in told["cameras"]):
+        typer.echo(_day_sentence(told["cameras"]))
     typer.echo()
-    print_table(("volume", "path", "footage", "free", "size", "goes back to", "why"), _volume_rows(told["volumes"]))
+    heads = ("volume", "path", "footage", "free", "size", "goes back to", "full in", "why")
+    print_table(heads, _volume_rows(told["volumes"]))
     for remark in _remarks(told):
         note(remark)
 
@@ -214,7 +272,15 @@ def _volume_rows(volumes: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
         sizes = (volume.get(key) for key in ("footage_bytes", "free_bytes", "size_bytes"))
         footage, free, size = ("-" if size is None else size_text(size) for size in sizes)
         why = volume.get("reason") or ""
-        yield volume["name"], volume["path"], footage, free, size, _moment(volume.get("oldest")), why
+        yield volume["name"], volume["path"], footage, free, size, _moment(volume.get("oldest")), _full(volume), why
+
+
+def _full(volume: dict[str, Any]) -> str:
+    """When old footage has to go for new; it goes by itself."""
+    seconds = volume.get("full_in_seconds")
+    if seconds is None:
+        return "-"
+    return duration_text(seconds) if seconds > 0 else "oldest goes"
 
 
 def _moment(iso: str | None) -> str:

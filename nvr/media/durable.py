@@ -85,6 +85,10 @@ class Disk:
     def unlink(self, path: Path) -> None:
         path.unlink()
 
+    def rmdir(self, path: Path) -> None:
+        """Takes an empty directory away; raises OSError where it is not empty."""
+        path.rmdir()
+
     def mkdir(self, path: Path, mode: int = 0o750) -> None:
         """Makes one directory whose parent exists; raises FileExistsError where it is there already."""
         path.mkdir(mode)

@@ -90,9 +90,10 @@ class ClipFile:
         target = shelf.place.path / path
         shelf.archive.make_folder(volume, target.parent)
         with disk_trouble(f"exporting clip {clip.id} to volume {shelf.name}"):
-            files = self._linked(shelf, parts, target) or self._stitched(shelf.archive, parts, target)
+            linked = self._linked(shelf, parts, target)
+            files = linked or self._stitched(shelf.archive, parts, target)
         sizes = [file.stat().st_size for file in files]
-        return ClipExport(shelf.volume_id, path, len(files), sum(sizes), self._gap_us)
+        return ClipExport(shelf.volume_id, path, len(files), sum(sizes), self._gap_us, linked=bool(linked))
 
     # ---- what it is made of
 

@@ -38,7 +38,6 @@ _FIRST_RETRY_US: Final = 30 * US
 _LAST_RETRY_US: Final = 900 * US
 _PATIENCE_US: Final = 86_400 * US  # for a volume that is away to be mounted again; then the clip goes without its part
 _NICE: Final = 10
-_LAGGING_BYTES: Final = 8 << 20  # a queue this long says that the recorders wait for the disk
 _LONGEST_YIELD_S: Final = 10.0  # the recorders come first, but a clip must be done some day
 _LOOK_S: Final = 0.1
 
@@ -326,8 +325,7 @@ class Exporter:
         self._worked_since = time.monotonic()
 
     def _some_disk_lags(self) -> bool:
-        shelves = self._shelves.values()
-        return any(shelf.plan.stretched or shelf.thread.queued_bytes > _LAGGING_BYTES for shelf in shelves)
+        return any(shelf.lags for shelf in self._shelves.values())
 
 
 class _Stopped(Exception):

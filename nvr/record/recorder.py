@@ -16,13 +16,14 @@ from nvr.jvc import userdata
 from nvr.jvc.types import FrameInfo
 from nvr.log import Streak
 from nvr.media.frame import Frame
-from nvr.metrics import CameraCounts
+from nvr.metrics import RECONNECT_REASONS, CameraCounts
 from nvr.record.camera_facts import CameraFacts
+from nvr.record.insisting import Insistence
 from nvr.record.segmenter import Segmenter, Verdict
 from nvr.record.shelf import Refusal, Shelf, Shelves
 from nvr.record.writer import Ending, Failed, Identity, Outcome, Sealed, SegmentWriter
 from nvr.store.index import Index
-from nvr.store.ledger import Ledger, PutSpan, SpanChange
+from nvr.store.ledger import CAMERA_RESTART, Ledger, PutSpan, SpanChange
 from nvr.store.rows import Look, Run, SegmentRow, SpanKind
 from nvr.units import US
 
@@ -121,6 +122,10 @@ class Recorder:
         """Whether the host's clock may be believed; whoever watches it puts its own here."""
         self.facts = CameraFacts(camera.id, camera.slug, index, counts)
         """What the camera says of itself, its clock above all."""
+        self._restart_until_us: int | None = None
+        """Monotonic; the camera is being restarted on purpose. None: nobody said so."""
+        self._is_restarting = False
+        """And it is away."""
         self._step: tuple[int, int] | None = None
         self._stepped_mono_us = -_STEP_TOLD_US
         self._segmenter = segmenter
@@ -143,6 +148,7 @@ class Recorder:
         self._interval_us = US // 30
         self._longest_us = _LONGEST_US
         self._retry_mono_us = 0
+        self._insistence = Insistence()
         self._trouble = Streak(log, {"camera": camera.slug, "action": "blocked"})
         self._index_trouble = Streak(log, {"camera": camera.slug, "action": "row-not-entered"})
         self._settle([])
@@ -188,6 +194,7 @@ class Recorder:
         self._segmenter.lose()
         self._last = None
         self.refusal = None
+        self._restarted()
         self._keeping_ended(frame.utc_us)
         self._settle(self.ledger.off(frame.utc_us, reason))
 
@@ -198,6 +205,8 @@ class Recorder:
         if self._batch and self._batch[0] is self._overdue:
             self._hand_over()
         self._overdue = self._batch[0] if self._batch else None
+        self._insistence.look()
+        self._give_up_restart()
         for segment in self._uncommitted.values():
             if segment.row is not None and not segment.entering:
                 self._enter(segment)
@@ -211,9 +220,36 @@ class Recorder:
         """
         self._stand_down()
         ended_us = self._end_run(reason)
-        self._settle(self.ledger.gap(ended_us, reason))
+        if self._restart_until_us is not None and reason in RECONNECT_REASONS:
+            self._is_restarting = True
+            self._settle(self.ledger.off(ended_us, CAMERA_RESTART))
+        else:
+            self._settle(self.ledger.gap(ended_us, reason))
         self._take_step()
         return ended_us
+
+    def expect_restart(self, within_s: float) -> None:
+        """Somebody restarts the camera on purpose: until it sends pictures again it is off, and no gap is booked.
+
+        What it is away for longer than `within_s` from now is a gap as ever.
+        """
+        self._restart_until_us = int(self._clock.mono_us()) + round(within_s * US)
+        self._is_restarting = False
+
+    def _restarted(self) -> None:
+        """A picture came: if the camera was away to restart, it has done so."""
+        if self._is_restarting:
+            self._restart_until_us, self._is_restarting = None, False
+
+    def _give_up_restart(self) -> None:
+        """A camera that does not come back when it should is missed from then on."""
+        until_us, now_us = self._restart_until_us, self._clock.mono_us()
+        if until_us is None or now_us < until_us:
+            return
+        self._restart_until_us = None
+        if self._is_restarting:
+            self._is_restarting = False
+            self._settle(self.ledger.gap(int(self._clock.utc_us()) - (now_us - until_us), "camera-unreachable"))
 
     def off(self, reason: str) -> None:
         """Nothing is wanted from now on, as planned."""
@@ -303,7 +339,7 @@ class Recorder:
         self._forget(ended)
         self._counts.segments_committed += 1
         self._counts.segment_bytes += row.size_bytes
-        ended.shelf.counts.footage_bytes += row.size_bytes
+        ended.shelf.counts.entered_bytes += row.size_bytes
         self._counts.oldest_segment_us = self._counts.oldest_segment_us or row.start_us
 
     def _forget(self, segment: _Open) -> None:
@@ -344,6 +380,7 @@ class Recorder:
         if self.refusal is not None:
             self.refusal = None
             self._trouble.over("recording again")
+        self._restarted()
         self._settle(self.ledger.recording(frame.utc_us))
         return True
 
@@ -380,7 +417,7 @@ class Recorder:
             utc_less_mono_us=int(self._clock.utc_us() - self._clock.mono_us()) if waits else None,
         )
         self._run = _Run(row)
-        self._index.begin_run(row)
+        self._insistence.give(lambda: self._index.begin_run(row))
 
     def _end_run(self, reason: str) -> int:
         """Ends the open segment and the run; the moment up to which frames were kept, or now where none was open.
@@ -395,8 +432,9 @@ class Recorder:
             ended_us = last.utc_us + self._interval_us
             self._end_segment(Ending(last.ticks + _ticks(self._interval_us, last), ended_us, reason))
         if run is not None:
+            number = run.row.number
             run.row = replace(run.row, ended_us=ended_us, end_reason=reason)
-            self._index.end_run(run.row.number, ended_us, reason)
+            self._insistence.give(lambda: self._index.end_run(number, ended_us, reason))
         self._keeping_ended(ended_us)
         return ended_us
 
@@ -550,7 +588,7 @@ class Recorder:
     def _settle(self, changes: list[SpanChange]) -> None:
         """Puts the ledger's changes into the index and keeps the counters of gaps true."""
         if changes:
-            self._index.put_spans(self.camera.id, changes)
+            self._insistence.give(lambda: self._index.put_spans(self.camera.id, changes))
         for change in changes:
             span = change.span
             if isinstance(change, PutSpan) and span.kind is SpanKind.GAP and span.end_us is not None:

@@ -12,15 +12,20 @@ from typing import Any
 
 from nvr.clock import Clock
 from nvr.log import Streak
-from nvr.media.durable import DurableFile
+from nvr.media.durable import Disk, DurableFile
 from nvr.metrics import VolumeCounts, write_error
 from nvr.record.syncing import How, SyncPlan
 from nvr.store.archive import Archive
 from nvr.store.errors import DiskFull, VolumeMissing
+from nvr.store.retention import Room, can_ever_take, takes_footage
 from nvr.store.volumes import STUCK_S, Volume, VolumeThread
 from nvr.units import US, size_text
 
 log = logging.getLogger(__name__)
+
+_LAGGING_BYTES = 8 << 20  # a queue this long says that the recorders wait for the disk
+_PATIENCE_US = 5 * US  # the sweep is called at once, and unlinks in milliseconds
+_DAY_US = 86_400 * US
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Place:
     name: str
     path: Path
     keep_free_bytes: int
+    quota_bytes: int | None = None
+    """None: as much as fits."""
 
 
 class Shelf:
@@ -74,6 +81,8 @@ class Shelf:
         """The start is over: a volume that is found from now on is recovered by itself."""
         self.looking = False
         """A look waits on the I/O thread or hangs there; set by whoever asks for it."""
+        self.is_there = False
+        """The last look found the volume and measured it."""
         self.open_files: set[DurableFile] = set()
         self.counts = counts
         counts.sync_interval_s = plan.interval_us / US
@@ -84,13 +93,48 @@ class Shelf:
         self._enter = enter
         self._recover = recover
         self._observe_sync = observe_sync
+        self._short_since_us: int | None = None
+        """Monotonic; there is less room than is to be left free."""
         self._refusal: Refusal | None = Refusal("disk-failed", f"volume '{place.name}' was not looked at yet")
         self._trouble = Streak(log, {"volume": place.name, "action": "volume"})
+        self._ails = "missing"
+        """The state while it is refused."""
+        self._stuck = Streak(log, {"volume": place.name, "action": "volume-stuck"})
         self._stretched = Streak(log, {"volume": place.name, "action": "sync-stretched"})
 
     @property
     def name(self) -> str:
         return self.place.name
+
+    @property
+    def disk(self) -> Disk:
+        return self.archive.disk
+
+    @property
+    def lags(self) -> bool:
+        """Recorders wait for the disk."""
+        return self.plan.stretched or self.thread.queued_bytes > _LAGGING_BYTES
+
+    def room(self, rate_bytes_s: float = 0.0) -> Room:
+        """As it was measured last; `rate_bytes_s` is how quickly it is filled."""
+        counts, place = self.counts, self.place
+        return Room(
+            volume=self.volume_id,
+            size_bytes=counts.size_bytes,
+            free_bytes=counts.free_bytes,
+            keep_free_bytes=place.keep_free_bytes,
+            inodes=counts.inodes,
+            free_inodes=counts.free_inodes,
+            quota_bytes=place.quota_bytes,
+            rate_bytes_s=rate_bytes_s,
+        )
+
+    def measure(self) -> None:
+        """How much room there is. Raises OSError."""
+        if self.volume is not None:
+            space, counts = self.volume.space(), self.counts
+            counts.size_bytes, counts.free_bytes = space.size_bytes, space.free_bytes
+            counts.inodes, counts.free_inodes = space.inodes, space.free_inodes
 
     @property
     def refusal(self) -> Refusal | None:
@@ -100,6 +144,26 @@ class Shelf:
         if not self._has_room():
             return Refusal("disk-slow", f"volume '{self.name}' is slower than what is recorded; its queue is full")
         return self._refusal
+
+    @property
+    def state(self) -> str:
+        """One of metrics.VOLUME_STATES."""
+        if self.thread.stuck:
+            return "stuck"
+        if self._refusal is not None:
+            return self._ails
+        return "slow" if self.plan.stretched or not self._has_room() else "ok"
+
+    def note_state(self) -> None:
+        """Once a second, in the loop: what a thread that hangs cannot say itself."""
+        state, before = self.state, self.counts.state
+        self.counts.state = state
+        if state == "stuck":
+            if before != "stuck":
+                self.counts.write_errors["stuck"] += 1
+            self._stuck.hit(f"volume '{self.name}' has not answered for more than {STUCK_S:.0f} seconds")
+        else:
+            self._stuck.over("volume answers again")
 
     def put(self, cost_bytes: int, do: Callable[..., None], *args: Any) -> bool:
         """Queues work for the I/O thread; False where its queue is full. Work of cost 0 is always taken."""
@@ -130,6 +194,7 @@ class Shelf:
                 self._open()
             self._measure()
         except (VolumeMissing, DiskFull, OSError) as trouble:
+            self.is_there = False
             self._let_go()
             self._refuse(trouble)
         finally:
@@ -179,31 +244,50 @@ class Shelf:
         assert volume is not None  # noqa: S101 - look opened it
         volume.check_usable()
         volume.claim()
-        space = volume.space()
-        self.counts.size_bytes, self.counts.free_bytes = space.size_bytes, space.free_bytes
-        if space.free_bytes < self.place.keep_free_bytes:
-            self._say_no(
-                Refusal(
-                    "disk-full",
-                    f"volume '{self.name}' has {size_text(space.free_bytes)} free, less than keep_free "
-                    f"({size_text(self.place.keep_free_bytes)}): make room, or lower keep_free",
-                )
-            )
-        elif self._refusal is not None:
+        self.measure()
+        self.is_there = True
+        if takes_footage(self.room()):
+            self._short_since_us = None
+        elif not self._is_given_room():
+            self._say_no(Refusal("disk-full", self._short_of()), "full")
+            return
+        if self._refusal is not None:
             self._refusal = None
             self._trouble.over("volume takes footage again")
 
+    def _is_given_room(self) -> bool:
+        """What was left free is used for some seconds, in which old footage is deleted: what others write is no gap."""
+        now_us = self._clock.mono_us()
+        if self._short_since_us is None and self._refusal is None:
+            self._short_since_us = now_us
+        since_us = self._short_since_us
+        is_soon = since_us is not None and now_us - since_us < _PATIENCE_US
+        return is_soon and self.counts.free_bytes * 2 >= self.place.keep_free_bytes
+
+    def _short_of(self) -> str:
+        """Why no file begins here; what may go is being deleted meanwhile."""
+        room = self.room()
+        keep_free = size_text(room.keep_free_bytes)
+        if not can_ever_take(room):
+            return f"keep_free of volume '{self.name}' is {keep_free}, but its disk has {size_text(room.size_bytes)}"
+        if room.free_bytes < room.keep_free_bytes:
+            return (
+                f"volume '{self.name}' has {size_text(room.free_bytes)} free, less than keep_free ({keep_free}), and "
+                "what may be deleted is not enough: make room, or lower keep_free"
+            )
+        return f"the file system of volume '{self.name}' can hold no more files ({room.free_inodes} left)"
+
     def _refuse(self, trouble: VolumeMissing | DiskFull | OSError) -> None:
         if isinstance(trouble, DiskFull):
-            self._say_no(Refusal("disk-full", str(trouble)))
+            self._say_no(Refusal("disk-full", str(trouble)), "full")
         elif isinstance(trouble, VolumeMissing):
-            self._say_no(Refusal("disk-failed", str(trouble)))
+            self._say_no(Refusal("disk-failed", str(trouble)), "read-only" if trouble.read_only else "missing")
         else:
             self.count_error(trouble)
-            self._say_no(Refusal("disk-failed", f"volume '{self.name}': {trouble.strerror or trouble}"))
+            self._say_no(Refusal("disk-failed", f"volume '{self.name}': {trouble.strerror or trouble}"), "failed")
 
-    def _say_no(self, refusal: Refusal) -> None:
-        self._refusal = refusal
+    def _say_no(self, refusal: Refusal, state: str) -> None:
+        self._refusal, self._ails = refusal, state
         self._trouble.hit(refusal.sentence)
 
     def _sync_all(self, file: DurableFile) -> None:
@@ -229,22 +313,47 @@ class Shelves:
 
     def __init__(self, shelves: Sequence[Shelf]) -> None:
         self.all = tuple(shelves)
+        self._chosen: dict[str, tuple[int, str]] = {}
+        """By camera the day and the volume it is on."""
+
+    def settle(self, camera: str, day: int, name: str) -> None:
+        """The camera was on this volume on that day, before this start."""
+        self._chosen[camera] = (day, name)
 
     def choose(self, camera: str, day: int) -> Shelf | None:
         """The volume for this camera on this day (days since the epoch, UTC), or None where none takes footage.
 
-        The same answer all day while the same volumes are well, and an even spread over cameras and days: the usable
-        volume with the highest hash of camera, day and name (rendezvous hashing), so that one volume's trouble moves
-        only its own cameras.
+        The one it is on that day, while that is well. Else one with room before its floor; where there is none, one
+        whose oldest footage that may go is the oldest of all, give or take a day. Of several the one with the highest
+        hash of camera, day and name (rendezvous hashing): an even spread, so that one volume's trouble, or a dead
+        disk, is that of its own cameras.
         """
-        usable = [shelf for shelf in self.all if shelf.refusal is None]
-        return max(usable, key=lambda shelf: _rank(camera, day, shelf.name), default=None)
+        usable = {shelf.name: shelf for shelf in self.all if shelf.refusal is None}
+        chosen_day, name = self._chosen.get(camera, (-1, ""))
+        if chosen_day == day and name in usable:
+            return usable[name]
+        shelf = max(_next(list(usable.values())), key=lambda shelf: _rank(camera, day, shelf.name), default=None)
+        if shelf is not None:
+            self._chosen[camera] = (day, shelf.name)
+        return shelf
 
     def refusal(self) -> Refusal:
         """Why none of them takes footage; a full disk is named before a failed one, since it is easier mended."""
         refusals = [refusal for shelf in self.all if (refusal := shelf.refusal) is not None]
         refusals.sort(key=lambda refusal: refusal.reason != "disk-full")
         return refusals[0] if refusals else Refusal("disk-failed", "no volume takes footage")
+
+
+def _next(usable: list[Shelf]) -> list[Shelf]:
+    """Those that are to be filled next."""
+    with_room = [shelf for shelf in usable if not shelf.counts.at_floor]
+    if with_room:
+        return with_room
+    oldest = {shelf.name: shelf.counts.oldest_free_us for shelf in usable}
+    first_us = min((us for us in oldest.values() if us is not None), default=None)
+    if first_us is None:
+        return usable
+    return [shelf for shelf in usable if (us := oldest[shelf.name]) is not None and us < first_us + _DAY_US]
 
 
 def _rank(camera: str, day: int, volume: str) -> bytes:

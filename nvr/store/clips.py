@@ -11,7 +11,18 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, insert, or_,
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from nvr.store import tables
-from nvr.store.rows import AlarmRow, BeginClip, ClipState, ClipStep, CloseClip, ExtendClip, OpenClip
+from nvr.store.names import numbered
+from nvr.store.rows import (
+    AlarmRow,
+    BeginClip,
+    ClipState,
+    ClipStep,
+    CloseClip,
+    Condemned,
+    ExtendClip,
+    Garbage,
+    OpenClip,
+)
 
 
 def last_clip(connection: Connection) -> int:
@@ -89,8 +100,35 @@ def is_held(connection: Connection, segment_id: int) -> bool:
 
 
 def drop_members(connection: Connection, segment_id: int) -> None:
-    """A segment goes: no clip has a part of it any more."""
+    """A segment goes: no clip has a part of it any more, and a clip that was a second name of it is a file alone."""
+    connection.execute(_stand_alone, {"segment_is": segment_id})
     connection.execute(_drop_members_of_segment, {"segment_is": segment_id})
+
+
+def add_garbage(connection: Connection, volume_id: int, path: str, since_us: int) -> int:
+    """A file is condemned; the id of its garbage row, also of one that was there."""
+    connection.execute(_add_garbage, {"volume_id": volume_id, "path": path, "since_us": since_us})
+    return int(connection.execute(_garbage_id, {"volume_is": volume_id, "path_is": path}).scalar_one())
+
+
+def condemn(connection: Connection, clip_ids: Sequence[int], since_us: int, *, unexported: bool) -> Condemned:
+    """Takes clips away, and what is known of them; their files become garbage."""
+    condemned, kept = [], []
+    for clip_id in clip_ids:
+        clip = connection.execute(_clip_file, {"id_is": clip_id}).one_or_none()
+        if clip is None:
+            continue
+        if clip.locked or clip.end_us is None or (clip.exported_at_us is None and not unexported):
+            kept.append(clip_id)
+            continue
+        if clip.path is not None:
+            for number in range(1, clip.files + 1):
+                path = numbered(clip.path, number)
+                garbage_id = add_garbage(connection, clip.volume_id, path, since_us)
+                condemned.append(Garbage(garbage_id, clip.name, path, since_us))
+        connection.execute(_drop_members_of_clip, {"clip_is": clip_id})
+        connection.execute(_drop_clip, {"id_is": clip_id})
+    return Condemned(condemned, kept)
 
 
 def set_lock(connection: Connection, clip_id: int, *, locked: bool) -> bool:
@@ -186,6 +224,8 @@ _FOREVER: Final = 1 << 62
 
 _run, _segment, _camera = tables.run, tables.segment, tables.camera
 _alarm, _clip, _member = tables.alarm, tables.clip, tables.clip_member
+_volume, _garbage = tables.volume, tables.garbage
+_OF_EXPORT: Final = ("volume_id", "path", "files", "size_bytes", "gap_us", "linked", "exported_at_us")
 
 _last_clip = text("SELECT seq FROM sqlite_sequence WHERE name = 'clip'")
 
@@ -243,12 +283,29 @@ _close_clip = (
     )
 )
 _lock = update(_clip).where(_is_clip).values(locked=bindparam("locked"))
-_note_export = (
-    update(_clip)
-    .where(_is_clip)
-    .values(
-        {name: bindparam(name) for name in ("volume_id", "path", "files", "size_bytes", "gap_us", "exported_at_us")}
+_note_export = update(_clip).where(_is_clip).values({name: bindparam(name) for name in _OF_EXPORT})
+_clip_file = (
+    select(
+        *(_clip.c.volume_id, _clip.c.path, _clip.c.files, _clip.c.locked, _clip.c.end_us, _clip.c.exported_at_us),
+        _volume.c.name,
     )
+    .outerjoin(_volume, _volume.c.id == _clip.c.volume_id)
+    .where(_is_clip)
+)
+_drop_clip = delete(_clip).where(_is_clip)
+_stand_alone = (
+    update(_clip)
+    .where(
+        _clip.c.id.in_(select(_member.c.clip_id).where(_member.c.segment_id == bindparam("segment_is"))),
+        _clip.c.linked == 1,
+    )
+    .values(linked=0)
+)
+
+_add_garbage = insert_or(_garbage).values({name: bindparam(name) for name in ("volume_id", "path", "since_us")})
+_add_garbage = _add_garbage.on_conflict_do_nothing()
+_garbage_id = select(_garbage.c.id).where(
+    _garbage.c.volume_id == bindparam("volume_is"), _garbage.c.path == bindparam("path_is")
 )
 
 _of_window = (_clip.c.id, _clip.c.start_us, _clip.c.end_us)

@@ -8,6 +8,11 @@ class DiskFull(Exception):
 class VolumeMissing(Exception):
     """What lies at a volume's path is not the volume (not mounted, another disk, read-only): wait for the mount."""
 
+    def __init__(self, sentence: str, *, read_only: bool = False) -> None:
+        super().__init__(sentence)
+        self.read_only = read_only
+        """It is the volume, and it is there, but nothing can be written to it."""
+
 
 class IndexDamaged(Exception):
     """The index cannot be read or written: stop and tell. Footage is safe in its files."""

@@ -76,6 +76,8 @@ class Index:
         self._door = Lock()
         self._closed = False
         self._damage: IndexDamaged | None = None
+        self.times_full = 0
+        """How many transactions found no space; whoever can make room looks here."""
         self.clips_closed = 0
         """How many clips were closed in this life: it tells whoever exports them when to look."""
         self._engine = writer_engine(path)
@@ -227,6 +229,14 @@ class Index:
         """
         return self.do(lambda connection: _condemn(connection, segment_ids, since_us))
 
+    def condemn_clips(self, clip_ids: Sequence[int], since_us: int, *, unexported: bool = False) -> "Future[Condemned]":
+        """Takes clips' rows away and makes garbage rows of their files, in one transaction.
+
+        Answers what is to be unlinked, and which clips stay: those that are open or locked, and, unless `unexported`,
+        those that have not been made into a file yet.
+        """
+        return self.do(lambda connection: clips.condemn(connection, clip_ids, since_us, unexported=unexported))
+
     def forget(self, garbage_ids: Iterable[int]) -> "Future[None]":
         """Drops garbage rows whose files are unlinked and their directories synced."""
         values = [{"id_is": garbage_id} for garbage_id in garbage_ids]
@@ -320,7 +330,7 @@ class Index:
 
     def clip_exported(self, clip_id: int, export: ClipExport, at_us: int) -> "Future[None]":
         """Promises a clip's own file, which is verified, synced and named: its segments are held no longer."""
-        values = {**asdict(export), "exported_at_us": at_us}
+        values = {**asdict(export), "linked": int(export.linked), "exported_at_us": at_us}
         return self.do(lambda connection: clips.note_export(connection, clip_id, values))
 
     def put_alarm_link(self, camera_id: int, row: AlarmLinkRow) -> "Future[None]":
@@ -431,6 +441,7 @@ class Index:
         try:
             answers = self._transaction(batch)
         except (DiskFull, IndexDamaged) as trouble:
+            self.times_full += isinstance(trouble, DiskFull)
             for command in batch:
                 command.future.set_exception(trouble)
         except Exception as trouble:  # noqa: BLE001 - whatever one command raises is its own caller's to know
@@ -686,9 +697,7 @@ def _condemn(connection: Connection, segment_ids: Sequence[int], since_us: int) 
             held.append(segment_id)
             continue
         path = segment_path(found.folder, found.start_us, found.run, found.seq)
-        values = {"volume_id": found.volume_id, "path": path, "since_us": since_us}
-        connection.execute(_add_garbage, values)
-        garbage_id = connection.execute(_garbage_id, {"volume_is": found.volume_id, "path_is": path}).scalar_one()
+        garbage_id = clips.add_garbage(connection, found.volume_id, path, since_us)
         _drop_looks(connection, segment_id)
         clips.drop_members(connection, segment_id)
         connection.execute(_drop_segment, {"id_is": segment_id})
@@ -828,7 +837,10 @@ _mark_segment = update(_segment).where(_segment.c.id == bindparam("id_is")).valu
 _note_hash = update(_segment).where(_segment.c.id == bindparam("id_is")).values(sha256=bindparam("sha256"))
 _note_clip_hash = update(tables.clip).where(tables.clip.c.id == bindparam("id_is")).values(sha256=bindparam("sha256"))
 _segment_file = (
-    select(_segment.c.volume_id, _segment.c.start_us, _segment.c.run, _segment.c.seq, _run.c.folder, _volume.c.name)
+    select(
+        *(_segment.c.volume_id, _segment.c.start_us, _segment.c.run, _segment.c.seq),
+        *(_run.c.folder, _volume.c.name),
+    )
     .join(_run, _run.c.id == _segment.c.run)
     .join(_volume, _volume.c.id == _segment.c.volume_id)
     .where(_segment.c.id == bindparam("id_is"))
@@ -874,11 +886,6 @@ _put_alarm_link = _new_alarm_link.on_conflict_do_update(
 )
 _add_event = insert(_event).values({c.name: bindparam(c.name) for c in _event.columns if c.name != "id"})
 
-_add_garbage = insert_or(_garbage).values({name: bindparam(name) for name in ("volume_id", "path", "since_us")})
-_add_garbage = _add_garbage.on_conflict_do_nothing()
-_garbage_id = select(_garbage.c.id).where(
-    _garbage.c.volume_id == bindparam("volume_is"), _garbage.c.path == bindparam("path_is")
-)
 _forget = delete(_garbage).where(_garbage.c.id == bindparam("id_is"))
 
 _new_span = insert_or(_gap).values({c.name: bindparam(c.name) for c in _gap.columns if c.name != "id"})

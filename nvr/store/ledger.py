@@ -19,8 +19,12 @@ from typing import Final
 from nvr.store.rows import Recorded, Span, SpanKind
 
 CLOCK_STEP: Final = "clock-step"
+CAMERA_RESTART: Final = "camera-restart"
 NOT_CONFIGURED: Final = "not-configured"
 UNKNOWN: Final = "unknown"
+
+OFF_REASONS: Final = ("schedule", "waiting-for-alarm", "record-off", CAMERA_RESTART, NOT_CONFIGURED)
+"""Why nothing was recorded as planned; those of gaps are `metrics.GAP_REASONS`."""
 
 _NEVER: Final = -(1 << 62)
 _MOST_REMEMBERED: Final = 512  # closed spans kept to tell late facts from new ones; hours even on a miserable link

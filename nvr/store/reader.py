@@ -19,6 +19,7 @@ from sqlalchemy import (
     Engine,
     Row,
     bindparam,
+    case,
     func,
     literal_column,
     or_,
@@ -32,6 +33,7 @@ from nvr.store.connections import reader_engine, still_engine, translated, wal_p
 from nvr.store.errors import IndexDamaged
 from nvr.store.lock import daemon_kept_out
 from nvr.store.names import numbered, parse_segment_name, segment_path
+from nvr.store.retention import Footage, Kind
 from nvr.store.rows import (
     Alarm,
     AlarmLinkRow,
@@ -44,6 +46,7 @@ from nvr.store.rows import (
     ClipState,
     Event,
     Garbage,
+    Holding,
     Look,
     LookKind,
     Recorded,
@@ -153,9 +156,47 @@ class Reader:
             return [VolumeRow(row.id, row.name, row.uuid) for row in connection.execute(_volumes)]
 
     def footage_bytes(self) -> dict[str, int]:
-        """Bytes of footage by volume name; adds up every row, a tenth of a second a million."""
+        """Bytes of segments by volume name."""
         with self._asking() as connection:
             return {row.name: row.bytes for row in connection.execute(_footage_bytes)}
+
+    def holdings(self) -> list[Holding]:
+        """What there is of each camera on each volume."""
+        with self._asking() as connection:
+            return [Holding(*row) for row in connection.execute(_holdings)]
+
+    # ---- what may go
+
+    def unheld_segments(self, volume_id: int, camera_id: int, limit: int) -> list[Footage]:
+        """The camera's oldest segments on a volume that no clip holds."""
+        values = {"volume_is": volume_id, "camera_is": camera_id, "most": limit}
+        with self._asking() as connection:
+            rows = connection.execute(_unheld_segments, values)
+            return [Footage(Kind.SEGMENT, id_, camera_id, volume_id, *rest) for id_, *rest in rows]
+
+    def unlocked_clips(
+        self, volume_id: int | None, camera_id: int, limit: int, *, unexported: bool = False
+    ) -> list[Footage]:
+        """The camera's oldest clips on a volume (None: those without a file) that are closed and not locked.
+
+        Those that still wait for a file are among the latter where `unexported`.
+        """
+        question = _clips_without_file if volume_id is None else _clips_on_volume
+        values = {"volume_is": volume_id, "camera_is": camera_id, "most": limit, "unexported": int(unexported)}
+        with self._asking() as connection:
+            rows = connection.execute(question, values)
+            return [Footage(Kind.CLIP, id_, camera_id, volume_id, *rest) for id_, *rest in rows]
+
+    def is_held(self, segment_id: int) -> bool:
+        """Whether a clip that is not exported, or is locked, has a part of this segment."""
+        with self._asking() as connection:
+            return bool(connection.execute(_is_held, {"segment_is": segment_id}).scalar())
+
+    def newest_bytes(self, volume_id: int, camera_id: int, since_us: int) -> int:
+        """Bytes of the camera's segments on a volume that began since then."""
+        values = {"volume_is": volume_id, "camera_is": camera_id, "since_is": since_us}
+        with self._asking() as connection:
+            return int(connection.execute(_newest_bytes, values).scalar() or 0)
 
     # ---- segments
 
@@ -512,10 +553,11 @@ class Reader:
 
     # ---- garbage
 
-    def garbage(self, limit: int | None = None) -> list[Garbage]:
-        """Files that wait to be unlinked, oldest first."""
+    def garbage(self, limit: int | None = None, *, volume_id: int | None = None) -> list[Garbage]:
+        """Files that wait to be unlinked (None: on any volume), oldest first."""
+        values = {"most": -1 if limit is None else limit, "volume_is": volume_id}
         with self._asking() as connection:
-            rows = connection.execute(_garbage_rows, {"most": -1 if limit is None else limit})
+            rows = connection.execute(_garbage_rows if volume_id is None else _garbage_of_volume, values)
             return [Garbage(row.id, row.name, row.path, row.since_us) for row in rows]
 
     # ---- how it is asked
@@ -715,11 +757,18 @@ _camera_of_folder = (
 )
 _camera_is_slug = select(_camera_table.c.id).where(_camera_table.c.slug == bindparam("slug_is")).scalar_subquery()
 _volumes = select(_volume).order_by(_volume.c.name)
+_holding = tables.holding
 _footage_bytes = (
-    select(_volume.c.name, func.sum(_segment.c.size_bytes).label("bytes"))
-    .join(_segment, _segment.c.volume_id == _volume.c.id)
+    select(_volume.c.name, func.sum(_holding.c.segment_bytes).label("bytes"))
+    .join(_holding, _holding.c.volume_id == _volume.c.id)
     .group_by(_volume.c.id)
 )
+_holdings = select(
+    *(_holding.c.volume_id, _holding.c.camera_id, _holding.c.segment_bytes, _holding.c.clip_bytes),
+    select(func.min(_segment.c.start_us))
+    .where(_segment.c.volume_id == _holding.c.volume_id, _segment.c.camera_id == _holding.c.camera_id)
+    .scalar_subquery(),
+).order_by(_holding.c.volume_id, _holding.c.camera_id)
 
 _segments = (
     select(
@@ -929,6 +978,7 @@ _garbage_rows = (
     .order_by(_garbage.c.since_us, _garbage.c.id)
     .limit(bindparam("most"))
 )
+_garbage_of_volume = _garbage_rows.where(_garbage.c.volume_id == bindparam("volume_is"))
 
 _alarm, _clip, _member = tables.alarm, tables.clip, tables.clip_member
 _alarms_between = (
@@ -990,4 +1040,31 @@ _members_of = (
     .join(_member, _member.c.segment_id == _segment.c.id)
     .where(_member.c.clip_id == bindparam("clip_is"))
     .order_by(_segment.c.start_us, _segment.c.id)
+)
+
+_holds = (_member.c.segment_id == _segment.c.id) & or_(_clip.c.exported_at_us.is_(None), _clip.c.locked == 1)
+_held_by = select(_member.c.clip_id).join(_clip, _clip.c.id == _member.c.clip_id).where(_holds)
+_is_held = select(_held_by.exists()).where(_segment.c.id == bindparam("segment_is"))
+_is_there = (_segment.c.volume_id == bindparam("volume_is"), _segment.c.camera_id == bindparam("camera_is"))
+_unheld_segments = (
+    select(_segment.c.id, _segment.c.start_us, _segment.c.end_us, _segment.c.size_bytes)
+    .where(*_is_there, ~_held_by.exists())
+    .order_by(_segment.c.start_us)
+    .limit(bindparam("most"))
+)
+_newest_bytes = select(func.sum(_segment.c.size_bytes)).where(*_is_there, _segment.c.start_us >= bindparam("since_is"))
+_unlocked_clips = (
+    # As written in the partial index that finds them.
+    select(
+        *(_clip.c.id, _clip_begin, _clip.c.end_us),
+        case((_clip.c.linked == 1, 0), else_=func.coalesce(_clip.c.size_bytes, 0)),
+    )
+    .where(_clip.c.locked == literal_column("0"), _clip.c.camera_id == bindparam("camera_is"))
+    .where(_clip.c.end_us.is_not(None))
+    .order_by(_clip.c.end_us)
+    .limit(bindparam("most"))
+)
+_clips_on_volume = _unlocked_clips.where(_clip.c.volume_id == bindparam("volume_is"))
+_clips_without_file = _unlocked_clips.where(
+    _clip.c.volume_id.is_(None), or_(_clip.c.exported_at_us.is_not(None), bindparam("unexported") == 1)
 )

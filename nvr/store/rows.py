@@ -429,6 +429,8 @@ class ClipEntry:
     """Of its first file, relative to the volume's path."""
     files: int
     size_bytes: int
+    linked: bool
+    """Its file is a second name of a segment's."""
     pre_shortfall_us: int
     gap_us: int
     continues: int | None
@@ -447,12 +449,30 @@ class ClipExport:
     size_bytes: int | None
     gap_us: int
     """How much of the clip was not recorded."""
+    linked: bool = False
+    """It is a second name of the one segment that is the clip, and takes no room of its own while that is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What there is of a camera on a volume."""
+
+    volume_id: int
+    camera_id: int
+    segment_bytes: int
+    clip_bytes: int
+    oldest_us: int | None
+    """Where its oldest segment there begins; None where there is none."""
+
+    @property
+    def size_bytes(self) -> int:
+        return self.segment_bytes + self.clip_bytes
 
 
 class Condemned(NamedTuple):
-    """What became of segments that are to go."""
+    """What became of segments or clips that are to go."""
 
     garbage: list[Garbage]
     """Files to unlink now."""
     held: list[int]
-    """Ids of segments that stay, because a clip holds them."""
+    """Ids of those that stay: a segment that a clip holds; a clip that is locked, open or not exported."""

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from nvr.store.connections import reader_engine, translated, upgrade_engine
 from nvr.store.errors import DiskFull, IndexDamaged, SchemaTooNew, SchemaTooOld
-from nvr.store.tables import APPLICATION_ID, SCHEMA_VERSION, metadata
+from nvr.store.tables import APPLICATION_ID, SCHEMA_VERSION, TRIGGERS, metadata
 
 INDEX_NAME: Final = "index.sqlite3"
 """The index's file in the data directory."""
@@ -115,6 +115,8 @@ def _create(path: Path, version: int) -> None:
     try:
         with engine.begin() as connection:
             metadata.create_all(connection)
+            for trigger in TRIGGERS:
+                connection.exec_driver_sql(trigger)
             connection.exec_driver_sql(
                 "CREATE TABLE alembic_version "
                 "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"

@@ -150,8 +150,22 @@ segment: Final = Table(
     CheckConstraint("frames > 0 AND size_bytes >= 0", name="sizes"),
     UniqueConstraint("run", "seq"),
     Index(None, "camera_id", "start_us"),
+    # The oldest of each camera on each volume, which retention asks for each minute.
+    Index(None, "volume_id", "camera_id", "start_us"),
     sqlite_strict=True,
     comment="a promise about a file; its path follows from its run's folder, start, run and seq",
+)
+
+holding: Final = Table(
+    "holding",
+    metadata,
+    Column("volume_id", _Int, ForeignKey("volume.id"), primary_key=True),
+    Column("camera_id", _Int, ForeignKey("camera.id"), primary_key=True),
+    Column("segment_bytes", _Int, nullable=False),
+    Column("clip_bytes", _Int, nullable=False, comment="of clips' files, those that are a link to a segment left out"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+    comment="how much of each camera there is on each volume: sums over segment and clip, kept by TRIGGERS",
 )
 
 view: Final = Table(
@@ -307,6 +321,14 @@ clip: Final = Table(
     Column("size_bytes", _Int, comment="of its files together"),
     Column("pre_shortfall_us", _Int, nullable=False, comment="what is missing before the alarm"),
     Column("gap_us", _Int, comment="what of it was not recorded; null before it is exported"),
+    Column(
+        "linked",
+        _Int,
+        CheckConstraint("linked IN (0, 1)", name="linked"),
+        nullable=False,
+        server_default=text("0"),
+        comment="1: its file is a second name of a segment that is there, and takes no room of its own",
+    ),
     Column("continues", _Int, comment="the clip that it goes on from"),
     Column("exported_at_us", _Int),
     Column("epoch", _Int, nullable=False, comment="as of its segments' runs"),
@@ -316,6 +338,8 @@ clip: Final = Table(
     Index(None, "camera_id", "end_us"),
     Index("ix_clip_open", "camera_id", sqlite_where=text("end_us IS NULL")),
     Index("ix_clip_unexported", "id", sqlite_where=text("exported_at_us IS NULL")),
+    # The oldest that may go, of each camera on each volume or without a file.
+    Index("ix_clip_unlocked", "camera_id", "volume_id", "end_us", sqlite_where=text("locked = 0")),
     sqlite_strict=True,
     sqlite_autoincrement=True,
     comment="the footage around an alarm: a window over segments, later a file of its own",
@@ -332,4 +356,49 @@ clip_member: Final = Table(
     sqlite_strict=True,
     sqlite_with_rowid=False,
     comment="which parts of which segments a clip has; holds them until it is exported, and while it is locked",
+)
+
+# Whoever enters or drops footage, by whatever statement, the sums follow in the same transaction. A revision that makes
+# one of the two tables anew has to make these anew as well.
+TRIGGERS: Final = (
+    """CREATE TRIGGER holding_segment_added AFTER INSERT ON segment BEGIN
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        VALUES (NEW.volume_id, NEW.camera_id, NEW.size_bytes, 0)
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET segment_bytes = segment_bytes + excluded.segment_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_segment_gone AFTER DELETE ON segment BEGIN
+        UPDATE holding SET segment_bytes = segment_bytes - OLD.size_bytes
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id;
+    END
+    """,
+    """CREATE TRIGGER holding_segment_changed AFTER UPDATE OF size_bytes, volume_id, camera_id ON segment BEGIN
+        UPDATE holding SET segment_bytes = segment_bytes - OLD.size_bytes
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id;
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        VALUES (NEW.volume_id, NEW.camera_id, NEW.size_bytes, 0)
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET segment_bytes = segment_bytes + excluded.segment_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_clip_added AFTER INSERT ON clip BEGIN
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        SELECT NEW.volume_id, NEW.camera_id, 0, coalesce(NEW.size_bytes, 0)
+        WHERE NEW.volume_id IS NOT NULL AND NEW.linked = 0
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET clip_bytes = clip_bytes + excluded.clip_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_clip_gone AFTER DELETE ON clip BEGIN
+        UPDATE holding SET clip_bytes = clip_bytes - coalesce(OLD.size_bytes, 0)
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id AND OLD.linked = 0;
+    END
+    """,
+    """CREATE TRIGGER holding_clip_changed AFTER UPDATE OF size_bytes, volume_id, camera_id, linked ON clip BEGIN
+        UPDATE holding SET clip_bytes = clip_bytes - coalesce(OLD.size_bytes, 0)
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id AND OLD.linked = 0;
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
+        SELECT NEW.volume_id, NEW.camera_id, 0, coalesce(NEW.size_bytes, 0)
+        WHERE NEW.volume_id IS NOT NULL AND NEW.linked = 0
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET clip_bytes = clip_bytes + excluded.clip_bytes;
+    END
+    """,
 )

@@ -43,6 +43,9 @@ class Space:
     size_bytes: int
     free_bytes: int
     """What the service may still write; space kept for root does not count."""
+    inodes: int = 0
+    """How many files it can hold; 0 where it does not count them."""
+    free_inodes: int = 0
 
 
 class Volume:
@@ -118,12 +121,12 @@ class Volume:
             if found != self._identity:
                 raise VolumeMissing(f"volume {self.name}: another disk is mounted at {self.path}")
             if self.disk.statvfs(self.path).f_flag & os.ST_RDONLY:
-                raise VolumeMissing(f"volume {self.name}: {self.path} is mounted read-only")
+                raise VolumeMissing(f"volume {self.name}: {self.path} is mounted read-only", read_only=True)
 
     def space(self) -> Space:
-        """Size and free bytes. Raises OSError."""
+        """Size, free bytes and files. Raises OSError."""
         found = self.disk.statvfs(self.path)
-        return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+        return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, found.f_files, found.f_favail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ def disk_trouble(doing: str) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"no space is left ({doing})") from error
         if error.errno == errno.EROFS:
-            raise VolumeMissing(f"the file system has become read-only ({doing})") from error
+            raise VolumeMissing(f"the file system has become read-only ({doing})", read_only=True) from error
         raise
 
 

@@ -53,6 +53,8 @@ _CLOSE_S: Final = 1.0
 _JOBS_S: Final = 1.0  # a job looks at least this often whether it should end; it has the time of sealing besides
 _TIMELAPSE_S: Final = 3600.0
 _FIRST_TIMELAPSE_S: Final = 60.0  # what nights that nvr was off did not make
+_SWEEP_S: Final = 60.0
+_FIRST_SWEEP_S: Final = 2.0  # cameras first; a disk that filled up while nvr was stopped soon after
 _COLLECT_S: Final = 0.25  # what a crash of this process may lose in sockets; half a second of video fits in one
 _COLLECTS_PER_LOOK: Final = 4
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
@@ -221,6 +223,7 @@ class Daemon:
     def _arrange_jobs(self) -> None:
         """What is done regularly beside recording."""
         upkeep = self._upkeep
+        self._jobs.every("retention", _SWEEP_S, self._store.sweeper.sweep, first_s=_FIRST_SWEEP_S)
         self._jobs.nightly("backup", *_BACKUP_AT, upkeep.back_up)
         first_s = 0.0 if upkeep.has_much_to_enter else _FIRST_CHECK_S
         self._jobs.every("check", _CHECK_PERIOD_S, upkeep.check, first_s=first_s)
@@ -335,6 +338,8 @@ class Daemon:
         self._look_at_clips()
         if self._index_watch.look():
             self._stopping.set()
+        if self._store.sweeper.is_wanted:
+            self._jobs.run_now("retention")
 
     def _look_at_clips(self) -> None:
         """A clip is made into a file once nothing of it is still being written."""
@@ -362,6 +367,7 @@ class Daemon:
     def _look_at_volumes(self) -> None:
         """Each volume on its own thread, unless the last look still hangs there."""
         for shelf in self._store.shelves.all:
+            shelf.note_state()
             if not shelf.looking:
                 shelf.looking = shelf.put(0, shelf.look)
 

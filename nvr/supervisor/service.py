@@ -1,6 +1,7 @@
 """What the daemon answers when it is asked how it is (web.service.Service): from memory, at once."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -119,7 +120,8 @@ class Answers:
             "size_bytes": counts.size_bytes or None,
             "free_bytes": counts.free_bytes if counts.size_bytes else None,
             "footage_bytes": counts.footage_bytes,
-            "oldest": min((_iso(us) for us in self._oldest()), default=None),
+            "oldest": _iso(counts.oldest_us) if counts.oldest_us else min(map(_iso, self._oldest()), default=None),
+            "full_in_seconds": round(counts.full_in_s) if math.isfinite(counts.full_in_s) else None,
             "state": "ok" if refusal is None else refusal.reason,
             "reason": None if refusal is None else refusal.sentence,
             "syncing": f"{shelf.plan.how.value}, every {shelf.plan.interval_us / US:g} s",

@@ -27,6 +27,7 @@ from nvr.units import US, PanTiltZoom
 log = logging.getLogger(__name__)
 
 _RATE_TICKS: Final = 5  # rates over the last seconds: low-water wake-ups come four times a second
+_RESTART_S: Final = 120.0  # a camera's start takes about a minute
 _FRESH_US: Final = 5 * US  # no frame for longer is not recording, whatever the connection says
 
 
@@ -134,6 +135,10 @@ class CameraUnit:
         self.alarms.stop()
         if self._feed is not None:
             self._feed.stop()
+
+    def expect_restart(self, within_s: float = _RESTART_S) -> None:
+        """The camera is told to restart: say so before; while it is away nothing is missing, it is off."""
+        self.recorder.expect_restart(within_s)
 
     async def close(self, reason: str, within_s: float) -> bool:
         """Closes clips, seals what was recorded, books the gap `reason`; False where a disk took too long."""

@@ -37,6 +37,7 @@ from nvr.record.writer import Identity, SegmentWriter
 from nvr.rules.book import RuleBook
 from nvr.store import lock, recovery, salvage, schema, volumes
 from nvr.store.archive import Archive
+from nvr.store.ballast import Ballast
 from nvr.store.clip_snapshots import WaitingSnapshots
 from nvr.store.errors import IndexDamaged
 from nvr.store.field_of_view import middle_of
@@ -44,6 +45,7 @@ from nvr.store.index import Index
 from nvr.store.ledger import NOT_CONFIGURED, Ledger
 from nvr.store.reader import Reader
 from nvr.store.recovery import Place as VolumePlace
+from nvr.store.sweep import Sweeper
 from nvr.store.volumes import VolumeThread
 from nvr.supervisor.alarms import AlarmWatch, Snapshots, known_from
 from nvr.supervisor.clip_rows import ClipRows
@@ -72,6 +74,8 @@ class Store:
     recovery: recovery.Recovery
     exporter: Exporter
     """Makes files of clips, where they are wanted, and looks after their locks."""
+    sweeper: Sweeper
+    """Deletes what is old, or too much."""
     held: lock.DataDirLock
     began_us: int
     """When this life of the daemon began."""
@@ -84,7 +88,7 @@ class Store:
 
     def close(self, within_s: float) -> bool:
         """Everything to disk and the lock given back; False where a disk did not answer in time."""
-        done = [self.exporter.stop(within_s / 2)]
+        done = [self.exporter.stop(within_s / 2), self.sweeper.stop(within_s / 2)]
         done += [shelf.thread.stop(within_s / 2) for shelf in self.shelves.all]
         for shelf in self.shelves.all:
             if shelf.volume is not None:
@@ -135,15 +139,13 @@ def _open(config: Config, metrics: Metrics, clock: Clock, held: lock.DataDirLock
         if lost is not None:
             index.add_event(clock.utc_us(), "index-lost", lost.sentence()).result()
         undo.pop_all()
-    exporter = Exporter(
-        index,
-        reader,
-        shelves,
-        clock,
-        exports=config.recording.export_clips,
-        snapshots=WaitingSnapshots(config.data_dir),
+    exports = config.recording.export_clips
+    snapshots = WaitingSnapshots(config.data_dir)
+    exporter = Exporter(index, reader, shelves, clock, exports=exports, snapshots=snapshots)
+    sweeper = Sweeper(
+        index, reader, shelves.all, config.keep, Ballast(config.data_dir), metrics, clock, exports=exports
     )
-    return Store(index, reader, shelves, found, exporter, held, began_us, index.newest_run() + 1)
+    return Store(index, reader, shelves, found, exporter, sweeper, held, began_us, index.newest_run() + 1)
 
 
 def _leave(shelves: Shelves) -> None:
@@ -168,7 +170,7 @@ def _shelves(config: Config, index: Index, reader: Reader, metrics: Metrics, clo
     known = {volume.name: volume.uuid for volume in reader.volumes()}
     shelves = [
         Shelf(
-            Place(volume.name, volume.path, volume.keep_free_bytes),
+            Place(volume.name, volume.path, volume.keep_free_bytes, volume.quota),
             archive,
             VolumeThread(volume.name, clock),
             SyncPlan(int(config.recording.sync_seconds * US)),
@@ -208,9 +210,13 @@ def _recover(
     found = recovery.recover(index, reader, archive, places, clock.utc_us(), lost=lost, filling=filling)
     for result, count in found.segments.items():
         metrics.recovered_segments[_RECOVERED.get(result, "failed")] += count
+    held = reader.footage_bytes()
     for shelf in shelves.all:
-        shelf.counts.footage_bytes = reader.footage_bytes().get(shelf.name, 0)
+        shelf.counts.entered_bytes = held.get(shelf.name, 0)
     for camera in reader.cameras():
+        last = reader.last_segment(camera.slug)
+        if last is not None:
+            shelves.settle(camera.slug, last.row.start_us // (86_400 * US), last.volume)
         first = reader.first_segment(camera.slug)
         if first is not None and camera.slug in metrics.cameras:
             metrics.cameras[camera.slug].oldest_segment_us = first.row.start_us

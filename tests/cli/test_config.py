@@ -18,9 +18,10 @@ def test_what_would_run_is_printed(nvr: Nvr, site: Site) -> None:
     assert f"{site.config} is right." in said.out
     assert f"index in {site.data_dir}; metrics at 127.0.0.1:9685" in said.out
     lines = [line.split() for line in said.out.splitlines()]
-    assert ["main", str(site.footage), "0", "B"] in lines
-    assert ["gate", "127.0.0.1:80", "continuous", "any"] in lines
-    assert ["door", "127.0.0.1:80", "off", "any"] in lines
+    assert ["main", str(site.footage), "0", "B", "all", "of", "it"] in lines
+    kept = ["30", "days,", "clips", "90", "days"]
+    assert ["gate", "127.0.0.1:80", "continuous", "any", *kept] in lines
+    assert ["door", "127.0.0.1:80", "off", "any", *kept] in lines
 
 
 ALARMS = """
@@ -126,7 +127,9 @@ def test_json_has_the_same_facts_and_no_password(nvr: Nvr, site: Site) -> None:
     said = nvr("config", "check", "--json")
     assert said.code == 0
     assert said.json["ok"] is True
-    assert said.json["volumes"] == [{"name": "main", "path": str(site.footage), "keep_free_bytes": 0}]
+    assert said.json["volumes"] == [
+        {"name": "main", "path": str(site.footage), "keep_free_bytes": 0, "quota_bytes": None}
+    ]
     assert [camera["camera"] for camera in said.json["cameras"]] == ["gate", "door"]
     assert said.json["cameras"][0]["user"] == "admin"
     assert "geheim" not in said.out

@@ -1,9 +1,11 @@
 """`nvr status`: from the daemon, or without one from index, configuration and disks."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from nvr.store.errors import IndexDamaged
+from nvr.store.rows import SpanKind
 from nvr.units import US
 from tests.cli.conftest import NOON_US, Said, Site
 
@@ -44,7 +46,9 @@ def test_a_running_daemon_is_asked_and_believed(nvr: Nvr, site: Site) -> None:
         assert "gate    recording  2025-11-23 12:00:00+0000  2025-11-23 12:00:05+0000  30.0  2.00 Mbit/s" in said.out
         assert "pan 12.34 tilt -5.00 zoom 1.50" in said.out
         assert "main    /footage  123.5 MB  500.0 GB  1.00 TB  2025-11-20 12:00:00+0000" in said.out
-        assert nvr("status", "--json").json == daemon.status_is
+        told = nvr("status", "--json").json
+        assert told["cameras"][0].pop("last_day") is None
+        assert told == daemon.status_is
 
 
 def test_a_camera_that_is_not_well_makes_exit_code_1(nvr: Nvr, site: Site) -> None:
@@ -95,6 +99,25 @@ def test_without_a_daemon_the_index_the_configuration_and_the_disk_are_asked(nvr
     assert volume["oldest"] == "2025-11-23T12:00:00.000000Z"
     assert 0 < volume["free_bytes"] <= volume["size_bytes"]
     assert "gate" in nvr("status").out
+
+
+def test_what_is_missing_of_the_last_day_is_one_line(nvr: Nvr, site: Site) -> None:
+    now_us = time.time_ns() // 1000
+    with site.index() as filling:
+        begin_us = now_us - 3600 * US
+        filling.index.do(lambda c: c.exec_driver_sql(f"UPDATE camera SET configured_at_us = {begin_us}")).result()
+        filling.segment(filling.run(begin_us, ended_us=begin_us + 5 * US), 0, begin_us)
+        filling.gap("waiting-for-alarm", begin_us + 5 * US, now_us - 90 * US, SpanKind.OFF)
+        filling.gap("disk-full", now_us - 90 * US, now_us - 60 * US)
+        filling.gap("service-stopped", now_us - 60 * US, None)
+    said = nvr("status")
+    (line,) = [line for line in said.out.splitlines() if "24 hours" in line]
+    assert line.startswith("missing of the last 24 hours: 1 min ")
+    assert "(gate service-stopped 1 min " in line
+    assert line.endswith("disk-full 30.0 s)")
+    day = nvr("status", "--json").json["cameras"][0]["last_day"]
+    assert (day["recorded_seconds"], day["off_seconds"]) == (5, 3505)
+    assert day["gaps"].keys() == {"disk-full", "service-stopped"}
 
 
 def test_a_camera_that_is_configured_no_more_is_still_shown(nvr: Nvr, site: Site) -> None:

@@ -18,6 +18,7 @@ from nvr.config import (
     MetricsListen,
     RecordBySchedule,
     Recording,
+    Retention,
     RuleTable,
     ScheduleTable,
     TimelapseTable,
@@ -68,6 +69,7 @@ def test_the_example_is_right_with_every_comment_that_holds_a_key_made_a_key(tmp
         (Config, ""),
         (Volume, "[[volume]]"),
         (Recording, "[recording]"),
+        (Retention, "[retention]"),
         (MetricsListen, "[metrics]"),
         (Camera, "[camera.gate]"),
         (TimelapseTable, "# [camera.gate.timelapse]"),
@@ -82,7 +84,7 @@ def test_every_key_is_in_the_example_with_a_word_about_it(table: type, header: s
     section = text[begin : end.start() if end else len(text)]
     for name, field in table.model_fields.items():  # type: ignore[attr-defined]
         key = field.alias or name
-        if header == "" and key in ("volume", "recording", "metrics", "camera", "schedule", "rule"):
+        if header == "" and key in ("volume", "recording", "retention", "metrics", "camera", "schedule", "rule"):
             assert re.search(rf"^(# )?\[+{key}[\].]", text, re.MULTILINE), key
         elif table is Camera and key == "timelapse":
             assert re.search(r"^# \[camera\.gate\.timelapse\]", text, re.MULTILINE)
@@ -104,7 +106,8 @@ def test_every_key_of_where_a_camera_should_look_is_in_the_example() -> None:
 
 
 def test_what_a_commented_rule_shows_as_a_default_is_the_default() -> None:
-    shown = re.findall(r"^# (\w+) = (0|5|10|20|true|false) ", EXAMPLE.read_text(), flags=re.MULTILINE)
+    text = EXAMPLE.read_text()
+    shown = re.findall(r"^# (\w+) = (0|5|10|20|true|false) ", text[text.index("# [[rule]]") :], flags=re.MULTILINE)
     assert {"debounce_seconds", "min_interval_seconds", "motion_hold_seconds", "while_active"} <= dict(shown).keys()
     for key, value in shown:
         default = RuleTable.model_fields[key].default
@@ -119,6 +122,7 @@ def test_what_the_example_shows_as_a_default_is_the_default() -> None:
     assert told.data_dir == least.data_dir
     assert told.recording == least.recording
     assert told.metrics == least.metrics
+    assert told.retention == least.retention
     assert told.volumes[0].keep_free == least.volumes[0].keep_free
     for key in shown["camera"]["gate"].keys() - {"host"}:
         assert getattr(told.cameras["gate"], key) == getattr(least.cameras["gate"], key), key

@@ -110,6 +110,7 @@ for _name in (
     "fsync_directory",
     "rename_noreplace",
     "mkdir",
+    "rmdir",
     "link",
 ):
     setattr(FailingDisk, _name, _failing(_name))

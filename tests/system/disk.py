@@ -87,7 +87,7 @@ int syncfs(int fd) { REAL(int, "syncfs", int); GUARD(fd); return real(fd); }
 class PowerCutDisk:
     """An ext4 of its own on a loop device, at `path`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, size_bytes: int = _SIZE_BYTES) -> None:
         """Makes it; skips the test where that is not possible."""
         if os.geteuid() != 0:
             pytest.skip("mounting a file system to cut its power needs root")
@@ -99,7 +99,7 @@ class PowerCutDisk:
         self.path = folder / "mounted"
         self.path.mkdir()
         with self._image.open("wb") as image:
-            image.truncate(_SIZE_BYTES)
+            image.truncate(size_bytes)
         _run("mkfs.ext4", "-q", "-F", str(self._image))
         trouble = self._mount()
         if trouble:
@@ -140,6 +140,27 @@ class PowerCutDisk:
             yield
         finally:
             _run("fsfreeze", "-u", str(self.path))
+
+    def unmount(self) -> None:
+        """As a person pulls it: what is open there stays open, and the mount point is an empty folder."""
+        _run("umount", "-l", str(self.path))
+
+    def mount(self, path: Path | None = None) -> None:
+        """Again, or at another disk's place."""
+        _run("mount", "-o", "loop", str(self._image), str(path or self.path))
+
+    def fill(self, leave_bytes: int = 0) -> Path:
+        """Somebody else's file takes all room but that; as root also what is kept for root."""
+        found = os.statvfs(self.path)
+        path = self.path / "somebody-elses"
+        with path.open("ab", buffering=0) as file:
+            if leave_bytes:
+                os.posix_fallocate(file.fileno(), 0, found.f_bavail * found.f_frsize - leave_bytes)
+                return path
+            with suppress(OSError):
+                while file.write(bytes(1 << 16)):
+                    pass
+        return path
 
     def remount(self, how: str) -> None:
         """`ro` or `rw`."""

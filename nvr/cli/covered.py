@@ -1,0 +1,52 @@
+"""What became of a camera's time, for commands: from the index and what the daemon has not entered yet."""
+
+from dataclasses import replace
+
+from nvr.cli.archive import LiveSegment
+from nvr.store.corrected import Corrected
+from nvr.store.ledger import Covered, coverage
+from nvr.store.reader import Reader
+from nvr.store.rows import Camera, Recorded
+
+
+def covered(
+    reader: Reader,
+    camera: Camera,
+    start_us: int,
+    end_us: int,
+    live: list[LiveSegment] | None,
+    *,
+    corrected: bool,
+) -> list[Covered]:
+    """Seamless; `live` is what a running daemon has not entered yet, None where none runs. `end_us` is at most now."""
+    if corrected:
+        within = Corrected(reader, camera.slug)
+        recorded = within.recorded_between(start_us, end_us)
+        spans = within.spans_between(start_us, end_us)
+        live = _moved(live, within.corrections(start_us, end_us)) if live else live
+    else:
+        recorded = reader.recorded_between(camera.slug, start_us, end_us)
+        spans = reader.spans_between(camera.slug, start_us, end_us)
+    newest: Recorded | None = None
+    if live:
+        *cut, last = sorted(live, key=lambda part: (part.epoch, part.end_us))
+        recorded = [*recorded, *(Recorded(part.start_us, part.end_us, part.epoch) for part in cut)]
+        # Pictures of the last second are on their way; whatever stopped them is an open span, which counts over this.
+        newest = Recorded(last.start_us, max(last.end_us, end_us), last.epoch)
+    rest = "unknown" if live is not None else _why_no_daemon(reader, camera)
+    return coverage(recorded, spans, newest, camera.configured_at_us, start_us, end_us, rest=rest)
+
+
+def _moved(live: list[LiveSegment], corrections: dict[int, int]) -> list[LiveSegment]:
+    """What is not in the index yet, each by as much as its run was wrong."""
+    by_us = [corrections.get(part.run, 0) for part in live]
+    return [
+        replace(part, start_us=part.start_us + us, end_us=part.end_us + us)
+        for part, us in zip(live, by_us, strict=True)
+    ]
+
+
+def _why_no_daemon(reader: Reader, camera: Camera) -> str:
+    """An orderly stop ends every run; one that goes on in the index alone was cut off."""
+    crashed = any(run.camera_id == camera.id for run in reader.open_runs())
+    return "service-crashed" if crashed else "service-stopped"
