@@ -15,7 +15,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .NOTPARALLEL:
-.PHONY: help demo test check soak venv packages promtool
+.PHONY: help demo test check soak install uninstall venv packages promtool
 
 help:
 	@cat <<'END'
@@ -23,6 +23,8 @@ help:
 	make test               everything: packages, environment, checks, tests
 	make check              format, lint, types, import contract
 	make soak               the long figures: soak tests and benches
+	make install            as root: this nvr, or WHEEL=nvr-….whl, as a service of this machine, in /opt/nvr
+	make uninstall          as root: takes the service off; footage, index and configuration stay
 	END
 
 demo: $(STAMP)
@@ -46,6 +48,18 @@ soak: $(STAMP)
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.alarms
+
+PREFIX ?= /opt/nvr
+WHEEL ?=
+
+install:
+	@[ "$$(id -u)" -eq 0 ] || { echo "nvr: only root can install a service"; exit 1; }
+	$(PYTHON) -m venv $(PREFIX)
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(PREFIX)/bin/pip install -qq --no-input --upgrade $(or $(WHEEL),.)
+	sh "$$(cd / && $(PREFIX)/bin/python -c 'import nvr, pathlib; print(pathlib.Path(nvr.__file__).parent)')/systemd/install" $(PREFIX)
+
+uninstall:
+	@sh systemd/uninstall
 
 venv: $(STAMP)
 

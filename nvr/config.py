@@ -871,17 +871,18 @@ def _read_systemd(camera: str) -> SecretStr:
     key = f"camera.{camera}.password"
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     if directory:
-        path = Path(directory) / f"camera.{camera}"
-        try:
-            return _first_line(path.read_bytes()[:4096], path, key)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise ConfigError(key, f"the systemd credential {path} cannot be read: {_reason(error)}") from None
+        # systemd.exec(5): LoadCredential=camera:FOLDER names each file of the folder so, with an underscore.
+        for path in (Path(directory) / f"camera.{camera}", Path(directory) / f"camera_{camera}"):
+            try:
+                return _first_line(path.read_bytes()[:4096], path, key)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise ConfigError(key, f"the systemd credential {path} cannot be read: {_reason(error)}") from None
     raise ConfigError(
         key,
         f"the camera '{camera}' has a user but no password; add password_file, "
-        f"or a systemd credential named camera.{camera}",
+        f"or a systemd credential named camera.{camera} (a file /etc/nvr/credentials/{camera})",
     )
 
 

@@ -23,7 +23,9 @@ from nvr.metrics import Metrics
 from nvr.store.errors import DiskFull, IndexDamaged, SchemaTooNew, StoreBusy
 from nvr.store.recovery import STOPPED
 from nvr.supervisor import wiring
+from nvr.supervisor.heartbeat import Heartbeat
 from nvr.supervisor.host_clock import HostClockWatch
+from nvr.supervisor.notify import Notifier
 from nvr.supervisor.restart import Patience
 from nvr.supervisor.service import Answers
 from nvr.supervisor.unit import CameraUnit
@@ -51,6 +53,7 @@ _CANNOT_START: Final = (StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, CannotL
 
 def main(config_path: Path | None, log_format: str = "auto", *, debug: bool = False) -> int:
     """Runs the daemon until a signal; the exit code. Raises ConfigError for the command line to explain."""
+    notifier = Notifier.of(os.environ)
     settings = config.load(config.find(config_path))
     logs.start(logs.Format(log_format), debug=debug)
     clock = HostClock()
@@ -58,10 +61,11 @@ def main(config_path: Path | None, log_format: str = "auto", *, debug: bool = Fa
     for name in settings.cameras:
         metrics.add_camera(name)
     try:
-        store = wiring.open_store(settings, metrics, clock)
+        with notifier.starting("opening the index and its volumes, mending what was left open"):
+            store = wiring.open_store(settings, metrics, clock)
     except _CANNOT_START as trouble:
         return _cannot_start(trouble)
-    daemon = Daemon(settings, store, metrics, clock)
+    daemon = Daemon(settings, store, metrics, clock, notifier)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             ended_well = runner.run(daemon.run())
@@ -76,21 +80,27 @@ def main(config_path: Path | None, log_format: str = "auto", *, debug: bool = Fa
 
 
 def _cannot_start(trouble: BaseException) -> int:
+    """A full disk may have space in a moment, so the service manager may try again; the rest is for a person."""
     log.error("nvr cannot start: %s", trouble, extra={"action": "start-refused"})
-    return EXIT_WRONG
+    return EXIT_NOT_WELL if isinstance(trouble, DiskFull) else EXIT_WRONG
 
 
 class Daemon:
     """Everything that runs in the loop. May be run once."""
 
-    def __init__(self, settings: config.Config, store: wiring.Store, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self, settings: config.Config, store: wiring.Store, metrics: Metrics, clock: Clock, notifier: Notifier
+    ) -> None:
         self._settings = settings
+        self._notifier = notifier
+        self._heartbeat = Heartbeat(notifier, store.index, store.shelves.all, clock)
         self._store = store
         self._metrics = metrics
         self._clock = clock
         self._units: dict[str, CameraUnit] = {}
         self._failed: dict[str, str] = {}
         self._stopping = asyncio.Event()
+        self._answers: Answers | None = None
         self._host_clock = HostClockWatch(store.index, metrics, clock)
         self._utc_less_mono_us = int(clock.utc_us() - clock.mono_us())
         metrics.index_queue_length = store.index.queue_length
@@ -114,6 +124,7 @@ class Daemon:
                 cameras = [group.create_task(self._keep(name), name=f"camera {name}") for name in self._units]
                 self._say_ready()
                 await self._stopping.wait()
+                self._notifier.stopping()
                 log.info("stopping", extra={"action": "stopping"})
                 await doors.aclose()
                 for unit in self._units.values():
@@ -163,7 +174,7 @@ class Daemon:
         return unit
 
     async def _listen(self, doors: AsyncExitStack) -> None:
-        answers = Answers(
+        answers = self._answers = Answers(
             self._units,
             self._failed,
             self._metrics.cameras,
@@ -187,6 +198,7 @@ class Daemon:
                 "metrics": self._settings.metrics.listen or "off",
             },
         )
+        self._notifier.ready()
 
     # ---- cameras
 
@@ -258,12 +270,15 @@ class Daemon:
                 shelf.release()
 
     def _look(self) -> None:
+        self._heartbeat.beat()
         self._notice_step()
         self._host_clock.look()
         for unit in list(self._units.values()):
             unit.tick()
         self._look_at_volumes()
         self._look_at_clips()
+        if self._answers is not None:
+            self._notifier.status(self._answers.line())
 
     def _look_at_clips(self) -> None:
         """A clip is made into a file once nothing of it is still being written."""

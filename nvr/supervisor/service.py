@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from nvr import __version__
 from nvr.metrics import CameraCounts
@@ -16,6 +16,9 @@ from nvr.supervisor.unit import CameraUnit, State
 from nvr.supervisor.view_watch import ViewWatch, in_degrees
 from nvr.units import US
 from nvr.web.service import NotPossible, NotThere
+
+_FINE: Final = frozenset({State.RECORDING, State.BUFFERING})
+_IN_A_LINE: Final = 3  # cameras in trouble that are named; the rest is in `nvr status`
 
 
 class Answers:
@@ -45,6 +48,21 @@ class Answers:
             "volumes": [self._volume(shelf) for shelf in self._shelves],
             "host_clock": self._host_clock(),
         }
+
+    def line(self) -> str:
+        """How everything is in one line, trouble named."""
+        standings = {name: unit.standing() for name, unit in self._units.items()}
+        wanted = {name: one for name, one in standings.items() if one.state is not State.OFF or name in self._failed}
+        fine = [name for name, one in wanted.items() if one.state in _FINE and name not in self._failed]
+        parts = [f"{len(fine)} of {len(wanted)} cameras as wanted"]
+        parts += [f"{name}: {one.reason or one.state}" for name, one in wanted.items() if name not in fine][:_IN_A_LINE]
+        for shelf in self._shelves:
+            refusal, counts = shelf.refusal, shelf.counts
+            if refusal is not None:
+                parts.append(refusal.sentence)
+            elif counts.size_bytes:
+                parts.append(f"{shelf.name} {1 - counts.free_bytes / counts.size_bytes:.0%} full")
+        return "; ".join(parts)
 
     def live(self) -> dict[str, Any]:
         """By camera the segments that are not in the index yet, oldest first."""
