@@ -363,6 +363,8 @@ class Camera(_Table):
     pre_seconds: PreSeconds | None = None
     """None: as [recording] says; so with the next one."""
     post_seconds: PostSeconds | None = None
+    was: Slug | None = None
+    """What it was called before: its footage stays its own."""
     volume: Slug | None = None
     """The [[volume]] it records to; None: nvr spreads the cameras over all of them."""
     field_of_view: FieldOfView | None = None
@@ -728,6 +730,7 @@ def _contradictions(config: Config) -> Iterator[_PlacedError]:
             )
         if isinstance(camera.record, RecordBySchedule):
             yield from _wrong_schedule(config, ("camera", name, "record", "schedule"), camera.record.schedule)
+    yield from _wrong_renames(config)
     yield from _too_long_clips(config)
     rules: set[str] = set()
     for number, rule in enumerate(config.rules):
@@ -743,6 +746,20 @@ def _wrong_schedule(config: Config, where: tuple[str | int, ...], word: str | No
             config.during(word)
     except ValueError as wrong:
         yield _PlacedError(where, f"'{_dotted(where)}' {wrong}")
+
+
+def _wrong_renames(config: Config) -> Iterator[_PlacedError]:
+    """A name that a camera had is nobody's now, and was one camera's only."""
+    heirs: dict[str, str] = {}
+    for name, camera in config.cameras.items():
+        if camera.was is None:
+            continue
+        where = ("camera", name, "was")
+        if camera.was in config.cameras:
+            yield _PlacedError(where, f"'{_dotted(where)}' is '{camera.was}', but a camera of that name is configured")
+        elif camera.was in heirs:
+            yield _PlacedError(where, f"'{_dotted(where)}' is '{camera.was}', and so is that of '{heirs[camera.was]}'")
+        heirs.setdefault(camera.was, name)
 
 
 def _too_long_clips(config: Config) -> Iterator[_PlacedError]:

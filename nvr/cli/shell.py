@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nvr import __version__
-from nvr.cli import clips, configuration, events, footage, rules, status, trigger
+from nvr.cli import clips, configuration, events, footage, reload, rules, status, trigger
 
 _HELP = """Record JVC VN-V685, VN-V686 and VN-V686B cameras, and account for every second.
 
@@ -94,4 +94,5 @@ app.add_typer(footage.commands, name="footage")
 app.add_typer(clips.commands, name="clips")
 app.add_typer(rules.commands, name="rules")
 app.command()(trigger.trigger)
+app.command()(reload.reload)
 app.add_typer(configuration.commands, name="config")

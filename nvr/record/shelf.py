@@ -74,6 +74,8 @@ class Shelf:
         """The start is over: a volume that is found from now on is recovered by itself."""
         self.looking = False
         """A look waits on the I/O thread or hangs there; set by whoever asks for it."""
+        self.retired = False
+        """It is configured no longer: what is open here is ended in its time, and nothing begins."""
         self.open_files: set[DurableFile] = set()
         self.counts = counts
         counts.sync_interval_s = plan.interval_us / US
@@ -95,6 +97,8 @@ class Shelf:
     @property
     def refusal(self) -> Refusal | None:
         """Why nothing new is written here; None while all is well."""
+        if self.retired:
+            return Refusal("disk-failed", f"volume '{self.name}' is configured no longer")
         if self.thread.stuck:
             return Refusal("disk-failed", f"volume '{self.name}' has not answered for more than {STUCK_S:.0f} seconds")
         if not self._has_room():
@@ -229,6 +233,7 @@ class Shelves:
 
     def __init__(self, shelves: Sequence[Shelf]) -> None:
         self.all = tuple(shelves)
+        """Volumes come and go with a reload; recorders choose among those of the moment."""
 
     def choose(self, camera: str, day: int) -> Shelf | None:
         """The volume for this camera on this day (days since the epoch, UTC), or None where none takes footage.

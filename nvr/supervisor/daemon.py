@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -20,19 +21,23 @@ from nvr import __version__, config
 from nvr import log as logs
 from nvr.clock import Clock, HostClock
 from nvr.metrics import Metrics
+from nvr.record.shelf import Shelf
 from nvr.store.errors import DiskFull, IndexDamaged, SchemaTooNew, StoreBusy
+from nvr.store.ledger import NOT_CONFIGURED
 from nvr.store.recovery import STOPPED
-from nvr.supervisor import wiring
+from nvr.supervisor import reload, wiring
 from nvr.supervisor.heartbeat import Heartbeat
 from nvr.supervisor.host_clock import HostClockWatch
 from nvr.supervisor.notify import Notifier
+from nvr.supervisor.reloading import Reloading
 from nvr.supervisor.restart import Patience
 from nvr.supervisor.service import Answers
 from nvr.supervisor.unit import CameraUnit
 from nvr.units import US
 from nvr.web import app as api
 from nvr.web import metrics as metrics_page
-from nvr.web.listening import CannotListen, serve
+from nvr.web.listening import CannotListen, Serving, serve
+from nvr.web.service import NotValid
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +48,7 @@ SOCKET_NAME: Final = "nvr.sock"
 
 _SEAL_S: Final = 3.0  # for the disks to seal every camera's segment; with the next one below five seconds in all
 _CLOSE_S: Final = 1.0
+_LEAVE_S: Final = 2.0  # for a unit that is told to stop: it waits for nothing but its own sockets
 _COLLECT_S: Final = 0.25  # what a crash of this process may lose in sockets; half a second of video fits in one
 _COLLECTS_PER_LOOK: Final = 4
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
@@ -54,7 +60,9 @@ _CANNOT_START: Final = (StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, CannotL
 def main(config_path: Path | None, log_format: str = "auto", *, debug: bool = False) -> int:
     """Runs the daemon until a signal; the exit code. Raises ConfigError for the command line to explain."""
     notifier = Notifier.of(os.environ)
-    settings = config.load(config.find(config_path))
+    path = config.find(config_path)
+    configured = reload.read(path)
+    settings = configured.config
     logs.start(logs.Format(log_format), debug=debug)
     clock = HostClock()
     metrics = Metrics(__version__, clock.utc_us)
@@ -65,7 +73,7 @@ def main(config_path: Path | None, log_format: str = "auto", *, debug: bool = Fa
             store = wiring.open_store(settings, metrics, clock)
     except _CANNOT_START as trouble:
         return _cannot_start(trouble)
-    daemon = Daemon(settings, store, metrics, clock, notifier)
+    daemon = Daemon(path, configured, store, metrics, clock, notifier)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             ended_well = runner.run(daemon.run())
@@ -89,15 +97,26 @@ class Daemon:
     """Everything that runs in the loop. May be run once."""
 
     def __init__(
-        self, settings: config.Config, store: wiring.Store, metrics: Metrics, clock: Clock, notifier: Notifier
+        self,
+        config_path: Path,
+        configured: reload.Configured,
+        store: wiring.Store,
+        metrics: Metrics,
+        clock: Clock,
+        notifier: Notifier,
     ) -> None:
-        self._settings = settings
+        self._settings = configured.config
+        self._reloading = Reloading(config_path, configured, self, notifier)
         self._notifier = notifier
-        self._heartbeat = Heartbeat(notifier, store.index, store.shelves.all, clock)
+        self._heartbeat = Heartbeat(notifier, store.index, store.shelves, clock)
         self._store = store
         self._metrics = metrics
         self._clock = clock
         self._units: dict[str, CameraUnit] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._reload: asyncio.Task[None] | None = None
+        self._page: Serving | None = None
         self._failed: dict[str, str] = {}
         self._stopping = asyncio.Event()
         self._answers: Answers | None = None
@@ -121,15 +140,17 @@ class Daemon:
                 watches = [
                     group.create_task(self._watch(), name="watch"),
                 ]
-                cameras = [group.create_task(self._keep(name), name=f"camera {name}") for name in self._units]
+                self._group = group
+                self._begin(self._units)
                 self._say_ready()
                 await self._stopping.wait()
                 self._notifier.stopping()
                 log.info("stopping", extra={"action": "stopping"})
                 await doors.aclose()
+                await self._end_reload()
                 for unit in self._units.values():
                     unit.stop()
-                await asyncio.gather(*cameras)
+                await asyncio.gather(*self._tasks.values())
                 sealed = await self._seal()
                 for watch in watches:
                     watch.cancel()
@@ -146,6 +167,28 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+
+    def _on_hangup(self) -> None:
+        """Reads the configuration again; a signal that comes while that is being done asks for once more."""
+        if self._group is None or self._stopping.is_set():
+            return
+        self._reload = self._group.create_task(self._reload_after(self._reload), name="reload")
+
+    async def _reload_after(self, one_before: "asyncio.Task[None] | None") -> None:
+        if one_before is not None:
+            await asyncio.wait({one_before})
+        try:
+            await self._reloading.reload()
+        except NotValid:
+            return  # said in the log, and in status until it is mended
+        except Exception as failure:
+            log.error("a reload failed, which is a bug", extra={"action": "reload-failed"}, exc_info=failure)
+
+    async def _end_reload(self) -> None:
+        if self._reload is not None and not self._reload.done():
+            self._reload.cancel()
+            await asyncio.wait({self._reload})
 
     def _on_signal(self, number: int) -> None:
         if self._stopping.is_set():
@@ -178,14 +221,23 @@ class Daemon:
             self._units,
             self._failed,
             self._metrics.cameras,
-            self._store.shelves.all,
+            self._store.shelves,
             self._host_clock.standing,
             self._store.exporter,
+            self._reloading,
         )
         await doors.enter_async_context(await serve(api.build(answers), unix=self._settings.data_dir / SOCKET_NAME))
-        if self._settings.metrics.address is not None:
-            page = await serve(metrics_page.build(self._metrics), tcp=self._settings.metrics.address)
-            await doors.enter_async_context(page)
+        doors.push_async_callback(self._close_page)
+        await self._open_page(self._settings)
+
+    async def _open_page(self, settings: config.Config) -> None:
+        if settings.metrics.address is not None:
+            self._page = await serve(metrics_page.build(self._metrics), tcp=settings.metrics.address)
+
+    async def _close_page(self) -> None:
+        page, self._page = self._page, None
+        if page is not None:
+            await page.stop()
 
     def _say_ready(self) -> None:
         log.info(
@@ -202,12 +254,18 @@ class Daemon:
 
     # ---- cameras
 
+    def _begin(self, names: Iterable[str]) -> None:
+        assert self._group is not None  # noqa: S101 - it is there while anything runs
+        for name in names:
+            self._tasks[name] = self._group.create_task(self._keep(name), name=f"camera {name}")
+
     async def _keep(self, name: str) -> None:
-        """Runs a camera's unit; one that fails unexpectedly is made anew, alone, until patience ends."""
+        """Runs a camera's unit until it is told to stop; one that fails unexpectedly is made anew, alone."""
         patience = Patience()
         while not self._stopping.is_set():
             try:
                 await self._units[name].run()
+                return
             except Exception as failure:
                 log.error(
                     "a camera's unit failed unexpectedly, which is a bug",
@@ -228,6 +286,104 @@ class Daemon:
         await old.close("stream-broken", _SEAL_S)
         await asyncio.sleep(_RESTART_S)
         self._units[name] = self._make_unit(name)
+
+    # ---- what a reload changes (reloading.Household)
+
+    async def leave(self, cameras: Iterable[str]) -> None:
+        """Ends these cameras' units and seals what they recorded."""
+        await asyncio.gather(*map(self._leave, cameras))
+
+    async def _leave(self, name: str) -> None:
+        unit, task = self._units[name], self._tasks.pop(name)
+        unit.stop()
+        await asyncio.wait({task}, timeout=_LEAVE_S)
+        if not task.done():  # it was given up, or waits to be made anew
+            task.cancel()
+            await asyncio.wait({task})
+        await unit.close(STOPPED, _SEAL_S)
+        self._failed.pop(name, None)
+
+    def cameras_on(self, volumes: Iterable[str]) -> set[str]:
+        """Cameras that have a segment open on any of these."""
+        names = set(volumes)
+        return {
+            name
+            for name, unit in self._units.items()
+            if any(segment.shelf.name in names for segment in unit.recorder.uncommitted())
+        }
+
+    async def change_volumes(self, to: config.Config, told: reload.Changes) -> None:
+        """Volumes come and go: what is open on one that goes is ended there in its time."""
+        shelves = self._store.shelves
+        for shelf in shelves.all:
+            shelf.retired |= shelf.name in told.volumes_removed or shelf.name in told.volumes_moved
+        moved = [shelf for shelf in shelves.all if shelf.retired and shelf.name in told.volumes_moved]
+        await asyncio.gather(*map(self._retire, moved))
+        known = {shelf.name: shelf for shelf in shelves.all if not shelf.retired}
+        wiring.adjust_shelves(known, to)
+        fresh = [volume for volume in to.volumes if volume.name not in known]
+        made = await asyncio.to_thread(wiring.more_shelves, fresh, to, self._store, self._metrics, self._clock)
+        shelves.all = (*shelves.all, *made)
+        self._store.exporter.exports = to.recording.export_clips
+
+    async def _retire(self, shelf: Shelf) -> None:
+        """Lets go of a volume on which nothing is open any more."""
+        self._store.shelves.all = tuple(each for each in self._store.shelves.all if each is not shelf)
+        stopped = await asyncio.to_thread(shelf.thread.stop, _CLOSE_S)
+        if stopped and shelf.volume is not None:
+            shelf.volume.release()
+        if not any(each.name == shelf.name for each in self._store.shelves.all):
+            self._metrics.remove_volume(shelf.name)
+        log.info("volume let go", extra={"volume": shelf.name, "action": "volume-retired"})
+
+    def _look_at_retired(self) -> None:
+        """A volume that is configured no longer goes when the last segment on it has its row."""
+        busy = {id(segment.shelf) for unit in self._units.values() for segment in unit.recorder.uncommitted()}
+        for shelf in self._store.shelves.all:
+            if shelf.retired and id(shelf) not in busy and self._group is not None:
+                self._store.shelves.all = tuple(each for each in self._store.shelves.all if each is not shelf)
+                self._group.create_task(self._retire(shelf), name=f"volume {shelf.name}")
+
+    async def forget(self, cameras: Iterable[str]) -> None:
+        """These cameras, left before, are configured no longer; their footage stays."""
+        for name in cameras:
+            recorder = self._units.pop(name).recorder
+            off = recorder.ledger.off(self._clock.utc_us(), NOT_CONFIGURED)
+            self._store.index.put_spans(recorder.camera.id, off)
+            self._metrics.remove_camera(name)
+
+    async def rename(self, was: str, name: str) -> None:
+        """A camera that was left is called so from now on, its footage too."""
+        self._units.pop(was, None)
+        self._metrics.remove_camera(was)
+        try:
+            await asyncio.to_thread(wiring.rename, self._store, was, name)
+        except (DiskFull, IndexDamaged) as trouble:
+            log.error("not renamed: %s", trouble, extra={"camera": name, "was": was, "action": "not-renamed"})
+
+    async def enter(self, to: config.Config, cameras: Iterable[str]) -> None:
+        """From now on this is the configuration; units for these cameras begin."""
+        self._settings = to
+        for name in cameras:
+            try:
+                await asyncio.wrap_future(self._store.index.add_camera(name, self._clock.utc_us()))
+                self._units[name] = self._make_unit(name)
+            except (DiskFull, IndexDamaged) as trouble:
+                log.critical("camera not begun: %s", trouble, extra={"camera": name, "action": "camera-failed"})
+            else:
+                self._begin([name])
+        ordered = {name: self._units[name] for name in to.cameras if name in self._units}
+        self._units.clear()
+        self._units.update(ordered)
+
+    async def listen_elsewhere(self, to: config.Config) -> None:
+        """Metrics are served where this configuration says. Raises CannotListen, and is where it was then."""
+        await self._close_page()
+        try:
+            await self._open_page(to)
+        except CannotListen:
+            await self._open_page(self._settings)
+            raise
 
     async def _seal(self) -> bool:
         """Seals every camera's segment and waits for the rows."""
@@ -276,6 +432,7 @@ class Daemon:
         for unit in list(self._units.values()):
             unit.tick()
         self._look_at_volumes()
+        self._look_at_retired()
         self._look_at_clips()
         if self._answers is not None:
             self._notifier.status(self._answers.line())

@@ -3,7 +3,7 @@
 import logging
 
 from nvr.clock import Clock
-from nvr.record.shelf import Shelf
+from nvr.record.shelf import Shelves
 from nvr.store.index import Index
 from nvr.supervisor import pulse
 from nvr.supervisor.notify import Notifier
@@ -15,9 +15,8 @@ log = logging.getLogger(__name__)
 class Heartbeat:
     """One daemon's. `beat` is called in the loop, about once a second."""
 
-    def __init__(self, notifier: Notifier, index: Index, shelves: tuple[Shelf, ...], clock: Clock) -> None:
-        self.shelves = shelves
-        """The volumes in use now."""
+    def __init__(self, notifier: Notifier, index: Index, shelves: Shelves, clock: Clock) -> None:
+        self._shelves = shelves
         self._notifier = notifier
         self._index = index
         self._clock = clock
@@ -29,7 +28,7 @@ class Heartbeat:
         watchdog_s = self._notifier.watchdog_s
         if watchdog_s is None:
             return
-        answered = [shelf.thread.silent_seconds() for shelf in self.shelves if shelf.volume is not None]
+        answered = [shelf.thread.silent_seconds() for shelf in self._shelves.all if shelf.volume is not None]
         reason = pulse.reason_to_starve(watchdog_s, self._index.silent_seconds(), answered)
         if reason is not None:
             self._starve(reason)

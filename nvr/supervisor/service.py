@@ -10,8 +10,9 @@ from nvr.metrics import CameraCounts
 from nvr.record.camera_facts import CameraFacts, printable
 from nvr.record.exporter import Exporter
 from nvr.record.recorder import OpenSegment
-from nvr.record.shelf import Shelf
+from nvr.record.shelf import Shelf, Shelves
 from nvr.store.names import PART, segment_path
+from nvr.supervisor.reloading import Reloading
 from nvr.supervisor.unit import CameraUnit, State
 from nvr.supervisor.view_watch import ViewWatch, in_degrees
 from nvr.units import US
@@ -29,9 +30,10 @@ class Answers:
         units: Mapping[str, CameraUnit],
         failed: Mapping[str, str],
         counts: Mapping[str, CameraCounts],
-        shelves: tuple[Shelf, ...],
+        shelves: Shelves,
         host_clock: Callable[[], dict[str, Any]],
         exporter: Exporter | None = None,
+        reloading: Reloading | None = None,
     ) -> None:
         self._units = units
         self._failed = failed
@@ -39,14 +41,16 @@ class Answers:
         self._shelves = shelves
         self._host_clock = host_clock
         self._exporter = exporter
+        self._reloading = reloading
 
     def status(self) -> dict[str, Any]:
         """As contract: version, cameras, volumes; and whether this machine's clock may be believed."""
         return {
             "version": __version__,
             "cameras": [self._camera(name, unit) for name, unit in self._units.items()],
-            "volumes": [self._volume(shelf) for shelf in self._shelves],
+            "volumes": [self._volume(shelf) for shelf in self._shelves.all],
             "host_clock": self._host_clock(),
+            "configuration_refused": self._refused,
         }
 
     def line(self) -> str:
@@ -54,15 +58,26 @@ class Answers:
         standings = {name: unit.standing() for name, unit in self._units.items()}
         wanted = {name: one for name, one in standings.items() if one.state is not State.OFF or name in self._failed}
         fine = [name for name, one in wanted.items() if one.state in _FINE and name not in self._failed]
-        parts = [f"{len(fine)} of {len(wanted)} cameras as wanted"]
+        parts = [f"configuration refused: {self._refused}"] if self._refused else []
+        parts += [f"{len(fine)} of {len(wanted)} cameras as wanted"]
         parts += [f"{name}: {one.reason or one.state}" for name, one in wanted.items() if name not in fine][:_IN_A_LINE]
-        for shelf in self._shelves:
+        for shelf in self._shelves.all:
             refusal, counts = shelf.refusal, shelf.counts
             if refusal is not None:
                 parts.append(refusal.sentence)
             elif counts.size_bytes:
                 parts.append(f"{shelf.name} {1 - counts.free_bytes / counts.size_bytes:.0%} full")
         return "; ".join(parts)
+
+    @property
+    def _refused(self) -> str | None:
+        return self._reloading.refused if self._reloading is not None else None
+
+    async def reload(self) -> dict[str, Any]:
+        """Reads the configuration again. Raises NotValid, NotPossible."""
+        if self._reloading is None:
+            raise NotPossible("there is no configuration to read here")
+        return await asyncio.shield(self._reloading.reload())
 
     def live(self) -> dict[str, Any]:
         """By camera the segments that are not in the index yet, oldest first."""

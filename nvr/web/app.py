@@ -14,9 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from nvr.store.errors import DiskFull, IndexDamaged, StoreBusy, VolumeMissing
-from nvr.web.api import clips, status, trigger
+from nvr.web.api import clips, reload, status, trigger
 from nvr.web.body import BadBody, Body, read
-from nvr.web.service import NotPossible, NotThere, Service
+from nvr.web.service import NotPossible, NotThere, NotValid, Service
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +52,14 @@ ROUTES: Final = (
     Path("GET", "/api/v1/status", Permission.VIEW, status.status),
     Path("GET", "/api/v1/live", Permission.VIEW, status.live),
     Path("POST", "/api/v1/trigger", Permission.OPERATE, trigger.trigger, body=trigger.Trigger),
+    Path("POST", "/api/v1/reload", Permission.ADMIN, reload.reload),
     Path("POST", "/api/v1/clips/lock", Permission.OPERATE, clips.lock, body=clips.Lock),
 )
 
 _STATUS_OF: Final[Mapping[type[Exception], int]] = {
     NotThere: 404,
     NotPossible: 409,
+    NotValid: 422,
     VolumeMissing: 503,
     IndexDamaged: 503,
     StoreBusy: 503,

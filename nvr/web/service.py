@@ -11,6 +11,10 @@ class NotPossible(Exception):
     """What was asked for cannot be done as things are. `str()` is one sentence that says why."""
 
 
+class NotValid(Exception):
+    """What was sent, or what nvr was told to read, is wrong. `str()` is one sentence that says what."""
+
+
 class Service(Protocol):
     """The daemon as its API sees it. Every answer is plain values that JSON can hold, times as contract strings.
 
@@ -31,6 +35,10 @@ class Service(Protocol):
 
     async def lock_clip(self, clip: int, locked: bool) -> dict[str, Any]:
         """`{clip, locked}`: a locked clip is never deleted. Raises NotThere, VolumeMissing, NotPossible."""
+        ...
+
+    async def reload(self) -> dict[str, Any]:
+        """`{added, removed, renamed, changed, …}`: reads the configuration again; what it changed. Raises NotValid."""
         ...
 
     def trigger(self, camera: str, note: str | None) -> dict[str, Any]:

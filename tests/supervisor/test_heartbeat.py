@@ -26,7 +26,7 @@ class Beating:
         self.let_go = Event()
         self._systemd = systemd
         notifier = Notifier(str(systemd.path), WATCHDOG_S)
-        self._heartbeat = Heartbeat(notifier, store.index, store.shelves.all, HostClock())
+        self._heartbeat = Heartbeat(notifier, store.index, store.shelves, HostClock())
 
     def until(self, so: Callable[[list[str]], bool]) -> list[str]:
         """Beats until what was said in the last WATCHDOG_S is so; what that was."""

@@ -145,6 +145,10 @@ class House:
     def volume_path(self, volume: str) -> Path:
         return self.volumes[volume]
 
+    def footage_of(self, camera: str) -> list[Path]:
+        """The camera's complete files."""
+        return [file for path in self.volumes.values() for file in (path / camera).rglob("*.mp4")]
+
     def files(self) -> set[Path]:
         """Every file below the volumes but their identities."""
         found: set[Path] = set()

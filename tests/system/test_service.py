@@ -33,6 +33,8 @@ def _told(world: World, folder: Path) -> Iterator[tuple[list[str], list[str]]]:
             systemd.wait_for("READY=1", 20)
             systemd.wait_for("STATUS=0 of 1 cameras as wanted; gate: ", 20)
             systemd.wait_for("WATCHDOG=1", 20)
+            os.kill(daemon.pid, signal.SIGHUP)
+            systemd.wait_for("READY=1", 20)
             hung = _hung(daemon.pid, systemd)
             systemd.wait_for("WATCHDOG=1", 20)
             assert daemon.terminate()[0] == 0
@@ -86,6 +88,10 @@ def test_a_life_is_told_in_its_order(stories: Stories) -> None:
     heard, _ = stories["told"].result()
     order = [one.partition("=")[0] for one in heard]
     assert order.index("EXTEND_TIMEOUT_USEC") < order.index("READY") < order.index("WATCHDOG") < order.index("STOPPING")
+    begins = order.index("RELOADING")
+    again = [word for word in order[begins:] if word in ("RELOADING", "MONOTONIC_USEC", "READY")]
+    assert order.index("READY") < begins
+    assert again == ["RELOADING", "MONOTONIC_USEC", "READY"]
     assert order.count("STOPPING") == 1
     assert "WATCHDOG" not in order[order.index("STOPPING") :]
 
