@@ -97,16 +97,21 @@ packages:
 	apt-get -qq update
 	apt-get -qq install --yes --no-install-recommends "$${wanted[@]}" </dev/null >/dev/null
 
-# Debian packs promtool with the Prometheus server. Taken out of its package, no server is installed or started.
+# Debian packs promtool with the Prometheus server. Both are taken out of their package: nothing is installed, and a test
+# runs a server of its own.
 promtool: $(STAMP)
-	@[ ! -x $(BIN)/promtool ] || exit 0
-	if tool=$$(command -v promtool); then ln -sf "$$tool" $(BIN)/promtool; exit 0; fi
+	@[ ! -x $(BIN)/promtool ] || [ ! -x $(BIN)/prometheus ] || exit 0
+	if tool=$$(command -v promtool) && server=$$(command -v prometheus); then
+		ln -sf "$$tool" $(BIN)/promtool
+		ln -sf "$$server" $(BIN)/prometheus
+		exit 0
+	fi
 	command -v apt-get >/dev/null || { echo "nvr: promtool is not installed here"; exit 0; }
-	echo "nvr: fetching promtool"
+	echo "nvr: fetching promtool and prometheus"
 	work=$$(mktemp -d)
 	trap 'rm -rf "$$work"' EXIT
 	cd "$$work"
 	[ "$$(id -u)" -ne 0 ] || apt-get -qq update
 	apt-get -qq download prometheus 2>/dev/null || { echo "nvr: promtool is not installed here, and apt-get has no prometheus"; exit 0; }
-	dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool
-	install -m 755 promtool "$(CURDIR)/$(BIN)/promtool"
+	dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool ./usr/bin/prometheus
+	install -m 755 usr/bin/promtool usr/bin/prometheus "$(CURDIR)/$(BIN)/"

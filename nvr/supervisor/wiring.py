@@ -301,7 +301,8 @@ def make_unit(
     counts.clips |= {rule.name: counts.clips.get(rule.name, 0) for rule in rules}
     control = _control_of(slug, camera, config, clock)
     watch = AlarmWatch(keeper, book, None, control, store.index, rows, counts, clock)
-    if rules or plan.may_wait:
+    counts.alarms_heeded = bool(rules) or plan.may_wait
+    if counts.alarms_heeded:
         # How long motion counts is each rule's own word.
         last = store.reader.alarm_link(camera_id)
         watch.link = AlarmLink(
