@@ -26,6 +26,7 @@ from nvr.store.errors import DiskFull, IndexDamaged, SchemaTooNew, StoreBusy
 from nvr.store.ledger import NOT_CONFIGURED
 from nvr.store.recovery import STOPPED
 from nvr.supervisor import reload, wiring
+from nvr.supervisor.health_watch import HealthWatch
 from nvr.supervisor.heartbeat import Heartbeat
 from nvr.supervisor.host_clock import HostClockWatch
 from nvr.supervisor.notify import Notifier
@@ -120,6 +121,7 @@ class Daemon:
         self._failed: dict[str, str] = {}
         self._stopping = asyncio.Event()
         self._answers: Answers | None = None
+        self._health = HealthWatch(store.index, metrics, store.shelves, clock)
         self._host_clock = HostClockWatch(store.index, metrics, clock)
         self._utc_less_mono_us = int(clock.utc_us() - clock.mono_us())
         metrics.index_queue_length = store.index.queue_length
@@ -225,6 +227,7 @@ class Daemon:
             self._host_clock.standing,
             self._store.exporter,
             self._reloading,
+            self._health.troubles,
         )
         await doors.enter_async_context(await serve(api.build(answers), unix=self._settings.data_dir / SOCKET_NAME))
         doors.push_async_callback(self._close_page)
@@ -433,6 +436,7 @@ class Daemon:
             unit.tick()
         self._look_at_volumes()
         self._look_at_retired()
+        self._health.look(self._units, self._failed)
         self._look_at_clips()
         if self._answers is not None:
             self._notifier.status(self._answers.line())

@@ -34,6 +34,7 @@ class Answers:
         host_clock: Callable[[], dict[str, Any]],
         exporter: Exporter | None = None,
         reloading: Reloading | None = None,
+        troubles: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
         self._units = units
         self._failed = failed
@@ -42,6 +43,7 @@ class Answers:
         self._host_clock = host_clock
         self._exporter = exporter
         self._reloading = reloading
+        self._troubles = troubles
 
     def status(self) -> dict[str, Any]:
         """As contract: version, cameras, volumes; and whether this machine's clock may be believed."""
@@ -51,6 +53,7 @@ class Answers:
             "volumes": [self._volume(shelf) for shelf in self._shelves.all],
             "host_clock": self._host_clock(),
             "configuration_refused": self._refused,
+            "troubles": [_trouble(one) for one in self._troubles()],
         }
 
     def line(self) -> str:
@@ -169,6 +172,11 @@ def _facts(facts: CameraFacts) -> dict[str, Any]:
         "clock_offset_seconds": None if offset_us is None else offset_us / US,
         "clock_drift_ppm": None if drift_ppb is None else drift_ppb / 1000,
     }
+
+
+def _trouble(one: dict[str, Any]) -> dict[str, Any]:
+    """What has not been well for a while, in the contract's times."""
+    return {"since" if key == "since_us" else key: _iso(v) if key == "since_us" else v for key, v in one.items()}
 
 
 def _view(view: ViewWatch | None) -> dict[str, Any]:
