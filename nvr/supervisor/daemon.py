@@ -26,6 +26,7 @@ from nvr.store.errors import DiskFull, IndexDamaged, SchemaTooNew, StoreBusy
 from nvr.store.ledger import NOT_CONFIGURED
 from nvr.store.recovery import STOPPED
 from nvr.supervisor import reload, wiring
+from nvr.supervisor.following import Following
 from nvr.supervisor.health_watch import HealthWatch
 from nvr.supervisor.heartbeat import Heartbeat
 from nvr.supervisor.host_clock import HostClockWatch
@@ -228,6 +229,7 @@ class Daemon:
             self._store.exporter,
             self._reloading,
             self._health.troubles,
+            Following(self._store.reader),
         )
         await doors.enter_async_context(await serve(api.build(answers), unix=self._settings.data_dir / SOCKET_NAME))
         doors.push_async_callback(self._close_page)
@@ -235,7 +237,15 @@ class Daemon:
 
     async def _open_page(self, settings: config.Config) -> None:
         if settings.metrics.address is not None:
-            self._page = await serve(metrics_page.build(self._metrics), tcp=settings.metrics.address)
+            self._page = await serve(metrics_page.build(self._metrics, self._unready), tcp=settings.metrics.address)
+
+    def _unready(self) -> str | None:
+        """Why nothing could be recorded now, as a sentence; None where it could."""
+        if self._store.index.damage is not None:
+            return f"the index cannot be used: {self._store.index.damage}"
+        if all(shelf.refusal is not None for shelf in self._store.shelves.all):
+            return self._store.shelves.refusal().sentence
+        return None
 
     async def _close_page(self) -> None:
         page, self._page = self._page, None

@@ -1,7 +1,7 @@
 """What the daemon answers when it is asked how it is (web.service.Service): from memory, at once."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from nvr.record.exporter import Exporter
 from nvr.record.recorder import OpenSegment
 from nvr.record.shelf import Shelf, Shelves
 from nvr.store.names import PART, segment_path
+from nvr.supervisor.following import Following
 from nvr.supervisor.reloading import Reloading
 from nvr.supervisor.unit import CameraUnit, State
 from nvr.supervisor.view_watch import ViewWatch, in_degrees
@@ -35,6 +36,7 @@ class Answers:
         exporter: Exporter | None = None,
         reloading: Reloading | None = None,
         troubles: Callable[[], list[dict[str, Any]]] = list,
+        following: Following | None = None,
     ) -> None:
         self._units = units
         self._failed = failed
@@ -44,6 +46,7 @@ class Answers:
         self._exporter = exporter
         self._reloading = reloading
         self._troubles = troubles
+        self._following = following
 
     def status(self) -> dict[str, Any]:
         """As contract: version, cameras, volumes; and whether this machine's clock may be believed."""
@@ -81,6 +84,12 @@ class Answers:
         if self._reloading is None:
             raise NotPossible("there is no configuration to read here")
         return await asyncio.shield(self._reloading.reload())
+
+    def follow(self, after: int | None) -> AsyncIterator[dict[str, Any] | None]:
+        """Events as they happen. Raises NotPossible."""
+        if self._following is None:
+            raise NotPossible("nobody can follow here")
+        return self._following.follow(after)
 
     def live(self) -> dict[str, Any]:
         """By camera the segments that are not in the index yet, oldest first."""

@@ -1,5 +1,6 @@
 """What the web asks of the daemon."""
 
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 
@@ -35,6 +36,13 @@ class Service(Protocol):
 
     async def lock_clip(self, clip: int, locked: bool) -> dict[str, Any]:
         """`{clip, locked}`: a locked clip is never deleted. Raises NotThere, VolumeMissing, NotPossible."""
+        ...
+
+    def follow(self, after: int | None) -> AsyncIterator[dict[str, Any] | None]:
+        """Events as they happen, `{id, at, camera, kind, text, facts}`, from the one after `after` (None: from now on).
+
+        None now and then while nothing happens. Raises NotPossible where too many follow.
+        """
         ...
 
     async def reload(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from nvr.config import (
     load,
 )
 from nvr.metrics import HELP
+from nvr.web.app import DESCRIPTION, ROUTES
 
 HOME = Path(__file__).parents[2]
 EXAMPLE = HOME / "config.example.toml"
@@ -147,6 +148,14 @@ def test_every_command_explains_itself(words: list[str], capsys: pytest.CaptureF
 def test_every_metric_is_on_its_page_and_the_page_names_no_other() -> None:
     text = (HOME / "docs/metrics.md").read_text()
     assert set(re.findall(r"\bnvr_\w+", text)) == set(HELP)
+
+
+def test_every_path_of_the_api_is_on_its_page_with_its_permission_and_the_page_names_no_other() -> None:
+    text = (HOME / "docs/api.md").read_text()
+    told = set(re.findall(r"^\| `(\w+) (/api/v1/\S+)` \| (\w+) \|", text, re.MULTILINE))
+    assert told == {(route.method, route.path, route.permission.value) for route in ROUTES} | {
+        ("GET", DESCRIPTION, "view")
+    }
 
 
 def test_the_readme_leads_to_the_pages() -> None:
