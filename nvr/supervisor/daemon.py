@@ -5,6 +5,7 @@ drains. A second signal ends it at once. Each wait has a deadline, and says so w
 """
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 
@@ -39,7 +40,7 @@ from nvr.units import US
 from nvr.web import app as api
 from nvr.web import metrics as metrics_page
 from nvr.web.listening import CannotListen, Serving, serve
-from nvr.web.service import NotValid
+from nvr.web.service import NotPossible, NotValid
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ _CANNOT_START: Final = (StoreBusy, SchemaTooNew, IndexDamaged, DiskFull, CannotL
 
 def main(config_path: Path | None, log_format: str = "auto", *, debug: bool = False) -> int:
     """Runs the daemon until a signal; the exit code. Raises ConfigError for the command line to explain."""
+    faulthandler.enable()  # what each thread was doing when the watchdog's SIGABRT came
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     notifier = Notifier.of(os.environ)
     path = config.find(config_path)
     configured = reload.read(path)
@@ -117,7 +120,7 @@ class Daemon:
         self._units: dict[str, CameraUnit] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
-        self._reload: asyncio.Task[None] | None = None
+        self._reload: asyncio.Task[dict[str, Any] | NotValid] | None = None
         self._page: Serving | None = None
         self._failed: dict[str, str] = {}
         self._stopping = asyncio.Event()
@@ -173,20 +176,36 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
 
     def _on_hangup(self) -> None:
-        """Reads the configuration again; a signal that comes while that is being done asks for once more."""
-        if self._group is None or self._stopping.is_set():
-            return
-        self._reload = self._group.create_task(self._reload_after(self._reload), name="reload")
+        """Reads the configuration again; in a terminal that was closed there is nobody left to run for."""
+        if os.isatty(0):
+            self._stopping.set()
+        elif self._group is not None and not self._stopping.is_set():
+            self._begin_reload(self._group)
 
-    async def _reload_after(self, one_before: "asyncio.Task[None] | None") -> None:
+    async def reread(self) -> dict[str, Any]:
+        """Reads the configuration again; what was changed. Raises NotValid, NotPossible."""
+        if self._group is None or self._stopping.is_set():
+            raise NotPossible("nvr is stopping")
+        # Whoever asked may go away; what was begun is done all the same.
+        done = await asyncio.shield(self._begin_reload(self._group))
+        if isinstance(done, NotValid):
+            raise done
+        return done
+
+    def _begin_reload(self, group: asyncio.TaskGroup) -> "asyncio.Task[dict[str, Any] | NotValid]":
+        self._reload = group.create_task(self._reload_after(self._reload), name="reload")
+        return self._reload
+
+    async def _reload_after(
+        self, one_before: "asyncio.Task[dict[str, Any] | NotValid] | None"
+    ) -> dict[str, Any] | NotValid:
+        """One after the other: the file may have changed again while it was being read."""
         if one_before is not None:
             await asyncio.wait({one_before})
         try:
-            await self._reloading.reload()
-        except NotValid:
-            return  # said in the log, and in status until it is mended
-        except Exception as failure:
-            log.error("a reload failed, which is a bug", extra={"action": "reload-failed"}, exc_info=failure)
+            return await self._reloading.reload()
+        except NotValid as refused:
+            return refused  # said in the log, and in status until it is mended
 
     async def _end_reload(self) -> None:
         if self._reload is not None and not self._reload.done():
@@ -228,6 +247,7 @@ class Daemon:
             self._host_clock.standing,
             self._store.exporter,
             self._reloading,
+            self.reread,
             self._health.troubles,
             Following(self._store.reader),
         )

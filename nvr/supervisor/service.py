@@ -1,7 +1,7 @@
 """What the daemon answers when it is asked how it is (web.service.Service): from memory, at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ class Answers:
         host_clock: Callable[[], dict[str, Any]],
         exporter: Exporter | None = None,
         reloading: Reloading | None = None,
+        reload: Callable[[], Awaitable[dict[str, Any]]] | None = None,
         troubles: Callable[[], list[dict[str, Any]]] = list,
         following: Following | None = None,
     ) -> None:
@@ -45,6 +46,7 @@ class Answers:
         self._host_clock = host_clock
         self._exporter = exporter
         self._reloading = reloading
+        self._reload = reload
         self._troubles = troubles
         self._following = following
 
@@ -81,9 +83,9 @@ class Answers:
 
     async def reload(self) -> dict[str, Any]:
         """Reads the configuration again. Raises NotValid, NotPossible."""
-        if self._reloading is None:
+        if self._reload is None:
             raise NotPossible("there is no configuration to read here")
-        return await asyncio.shield(self._reloading.reload())
+        return await self._reload()
 
     def follow(self, after: int | None) -> AsyncIterator[dict[str, Any] | None]:
         """Events as they happen. Raises NotPossible."""

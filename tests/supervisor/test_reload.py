@@ -74,6 +74,15 @@ def test_a_camera_begins_anew_where_something_of_it_differs(
     assert (told.added, told.removed, told.renamed) == ((), (), {})
 
 
+def test_schedules_that_read_the_same_are_the_same(file: Path) -> None:
+    nights = '[schedule.nights]\ntimezone = "Europe/Berlin"\nwindows = ["mon-fri 18:00-06:00"]\n'
+    by_night = 'record = { schedule = "nights", inside = "continuous", outside = "alarm" }'
+    text = file.read_text().replace('host = "192.168.0.2"', f'host = "192.168.0.2"\n{by_night}')
+    file.write_text(f'{text}schedule = "!nights"\n{nights}')
+    assert changes(read(file), read(file)) == NOTHING
+    assert _told(file, ("18:00", "19:00")).changed == ("gate", "yard")
+
+
 def test_a_new_password_in_an_old_file_counts(file: Path) -> None:
     before = read(file)
     (file.parent / "gate.password").write_text("another\n")
