@@ -50,6 +50,20 @@ def main(writable: list[str], command: list[str]) -> None:
     os.execv(command[0], command)
 
 
+def impossible() -> str | None:
+    """Why a process cannot be restricted so on this machine; None where it can."""
+    if os.getuid() != 0:
+        return "only root can restrict a process so"
+    try:
+        tried = subprocess.run(
+            [sys.executable, __file__, "/var/tmp", "--", "/bin/true"], capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        return str(error)
+    # A container without the right to mount, a kernel before 6.3 without PR_SET_MDWE, no systemd-analyze.
+    return None if tried.returncode == 0 else tried.stderr.strip().rpartition("\n")[2]
+
+
 def allowed_calls(unit: str) -> set[str]:
     """The system calls that the unit's SystemCallFilter lines leave."""
     allowed: set[str] = set()

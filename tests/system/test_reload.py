@@ -3,8 +3,10 @@
 import json
 import os
 import random
+import re
 import signal
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +39,8 @@ class Changed:
     told: list[dict[str, Any]] = field(default_factory=list)
     """What each `nvr reload --json` said."""
     stopped_us: int = 0
+    page: str = ""
+    """The metrics after the last reload."""
     slugs: set[str] = field(default_factory=set)
     """Every name that a camera had in the end or before it went."""
 
@@ -151,11 +155,20 @@ def changing(world: World, folder: Path, reloads: int, seed: int | None = None) 
             # A file of each is complete, and some pictures of the next are there.
             daemon.wait_for("footage of all", lambda _: all(map(house.footage_of, house.cameras)), 20)
             done.slugs = set(house.cameras)
+            if chance is None:
+                # It goes when the last file on it is complete.
+                daemon.wait_for("rid of the other volume", lambda _: 'volume="more"' not in _page(house), 20)
+            done.page = _page(house)
             done.stopped_us = time.time_ns() // 1000
             assert daemon.terminate()[0] == 0
             assert daemon.log()
         done.sent = {name: world.sent(camera) for name, camera in cameras.items()}
         yield done
+
+
+def _page(house: House) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{house.metrics_port}/metrics", timeout=20) as answer:
+        return str(answer.read().decode())
 
 
 def _reload(house: House, daemon: Daemon, done: Changed, *, by_signal: bool) -> None:
@@ -228,6 +241,11 @@ def test_a_wrong_file_changes_nothing_and_is_named_with_its_line(changed: Change
         assert code == 2
         assert "segment_second" in sentence
         assert "line " in sentence
+
+
+def test_a_cameras_series_go_with_it(changed: Changed) -> None:
+    assert set(re.findall(r'camera="([^"]+)"', changed.page)) == changed.slugs
+    assert set(re.findall(r'volume="([^"]+)"', changed.page)) == {"main"}, "the other one went before the end"
 
 
 def test_nothing_is_left_unpromised(changed: Changed) -> None:
