@@ -54,6 +54,7 @@ _CLOSE_S: Final = 1.0
 _LEAVE_S: Final = 2.0  # for a unit that is told to stop: it waits for nothing but its own sockets
 _COLLECT_S: Final = 0.25  # what a crash of this process may lose in sockets; half a second of video fits in one
 _COLLECTS_PER_LOOK: Final = 4
+_COLLECTS_PER_LOOK_AROUND: Final = 12
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
 _STEP_US: Final = US // 2  # as the timeline: more than any daemon slews within a second
 _RESTART_S: Final = 2.0  # between an unexpected failure of a camera's unit and its next life
@@ -446,6 +447,8 @@ class Daemon:
             if due % _COLLECTS_PER_LOOK == 0:
                 self._metrics.event_loop_lag.observe(late_s)
                 self._look()
+            if due % _COLLECTS_PER_LOOK_AROUND == 1:
+                self._look_around()
 
     def _collect(self) -> None:
         shelves = self._store.shelves.all
@@ -466,9 +469,12 @@ class Daemon:
             unit.tick()
         self._look_at_volumes()
         self._look_at_retired()
-        self._health.look(self._units, self._failed)
         self._look_at_clips()
-        if self._answers is not None:
+
+    def _look_around(self) -> None:
+        """How everything is, for whoever is told of it: nothing of it is needed sooner."""
+        self._health.look(self._units, self._failed)
+        if self._answers is not None and self._notifier.is_heard:
             self._notifier.status(self._answers.line())
 
     def _look_at_clips(self) -> None:

@@ -155,7 +155,7 @@ CAMERA_CONDITIONS: Final = frozenset(
 
 
 class Health:
-    """What is told of the health of one daemon's life; `note` is called about once a second."""
+    """What is told of the health of one daemon's life; `note` is called every few seconds."""
 
     def __init__(self) -> None:
         self._lasting: dict[tuple[Condition, str | None], _Lasting] = {}

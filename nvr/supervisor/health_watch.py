@@ -19,7 +19,7 @@ _FRESH_US = 5 * US  # as a unit's state
 
 
 class HealthWatch:
-    """One daemon's. `look` is called in the loop, about once a second."""
+    """One daemon's. `look` is called in the loop, every few seconds."""
 
     def __init__(self, index: Index, metrics: Metrics, shelves: Shelves, clock: Clock) -> None:
         self._index = index

@@ -39,6 +39,11 @@ class Notifier:
         watched = watchdog_us.isdecimal() and int(watchdog_us) > 0 and meant_for == str(os.getpid())
         return cls(address or None, int(watchdog_us) / US if watched else None)
 
+    @property
+    def is_heard(self) -> bool:
+        """There is a service manager that listens."""
+        return self._address is not None
+
     def ready(self) -> None:
         """Started, or done with reloading."""
         self._say("READY=1")

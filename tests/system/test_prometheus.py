@@ -20,7 +20,7 @@ from tests.system.world import World, closed_port
 
 _RULES: Final = Path(__file__).parents[2] / "deploy/prometheus/nvr.rules.yml"
 _QVGA: Final = EncodeSettings(frame_size="qvga", i_interval=15, bitrate_bps=300_000)
-_SHORT: Final = {"> 60 and": "> 1.5 and", "for: 30s": "for: 300ms"}
+_SHORT: Final = {"> 60 and": "> 3 and", "for: 30s": "for: 300ms"}
 """The same rule for a test's patience."""
 _PATIENCE_S: Final = 60.0
 _ALERT: Final = "NvrCameraNotRecording"
@@ -28,20 +28,20 @@ _ALERT: Final = "NvrCameraNotRecording"
 
 @contextmanager
 def _watched(world: World, folder: Path) -> Iterator[list[str]]:
-    """What the alert was in its order: silent, firing, silent again; with the summary of the firing one."""
+    """What the alert says while the camera says nothing. It was silent before, and is silent again after."""
     told: list[str] = []
     with world.cameras([CameraOptions(encode=_QVGA)], loop_s=1) as simulator:
         house = House(folder / "house", {"gate": {"http_port": simulator.http_port}})
         with house.start() as daemon, _prometheus(folder, house.metrics_port) as asked:
             daemon.wait_recording()
             _until(lambda: asked("query?query=nvr_camera_frames_total%3E0")["result"], "scraped")
-            told.append(_state(asked))
+            # Before its first picture a camera is not recorded either.
+            _until(lambda: _state(asked) == "silent", "silent")
             world.do(lambda: simulator.cameras[0].fault("stall"))
             _until(lambda: _state(asked).startswith("firing"), "firing")
             told.append(_state(asked))
             world.do(lambda: simulator.cameras[0].clear("stall"))
             _until(lambda: _state(asked) == "silent", "silent again")
-            told.append(_state(asked))
             assert daemon.terminate()[0] == 0
     yield told
 
@@ -54,7 +54,7 @@ def _prometheus(folder: Path, scraped_port: int) -> Iterator[Callable[[str], Any
         rules = rules.replace(usual, short)
     (folder / "nvr.rules.yml").write_text(rules)
     (folder / "prometheus.yml").write_text(f"""
-global: {{scrape_interval: 250ms, evaluation_interval: 250ms}}
+global: {{scrape_interval: 1s, evaluation_interval: 500ms}}
 rule_files: [nvr.rules.yml]
 scrape_configs:
   - job_name: nvr
@@ -109,7 +109,5 @@ STORIES: Final = {"watched": _watched} if shutil.which("prometheus") else {}
 
 @pytest.mark.skipif(not STORIES, reason="prometheus is not installed")
 def test_the_alert_fires_when_a_camera_says_nothing_and_ends_when_it_is_back(stories: Stories) -> None:
-    before, during, after = stories["watched"].result()
-    assert before == "silent"
-    assert re.fullmatch(r"firing: gate is not recorded: no picture for .*", during)
-    assert after == "silent"
+    (during,) = stories["watched"].result()
+    assert re.fullmatch(r"firing: gate is not recorded: no picture for \d[.\d]*s", during)
