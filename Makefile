@@ -15,7 +15,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .NOTPARALLEL:
-.PHONY: help demo test check soak venv packages promtool
+.PHONY: help demo test check soak install uninstall venv packages promtool
 
 help:
 	@cat <<'END'
@@ -23,6 +23,8 @@ help:
 	make test               everything: packages, environment, checks, tests
 	make check              format, lint, types, import contract
 	make soak               the long figures: soak tests and benches
+	make install            as root: this nvr, or WHEEL=nvr-….whl, as a service of this machine, in /opt/nvr
+	make uninstall          as root: takes the service off; footage, index and configuration stay
 	END
 
 demo: $(STAMP)
@@ -48,6 +50,18 @@ soak: $(STAMP)
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.alarms
 	$(BIN)/python -m bench.scale
+
+PREFIX ?= /opt/nvr
+WHEEL ?=
+
+install:
+	@[ "$$(id -u)" -eq 0 ] || { echo "nvr: only root can install a service"; exit 1; }
+	$(PYTHON) -m venv $(PREFIX)
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(PREFIX)/bin/pip install -qq --no-input --upgrade $(or $(WHEEL),.)
+	sh "$$(cd / && $(PREFIX)/bin/python -c 'import nvr, pathlib; print(pathlib.Path(nvr.__file__).parent)')/systemd/install" $(PREFIX)
+
+uninstall:
+	@sh systemd/uninstall
 
 venv: $(STAMP)
 
@@ -85,16 +99,21 @@ packages:
 	apt-get -qq update
 	apt-get -qq install --yes --no-install-recommends "$${wanted[@]}" </dev/null >/dev/null
 
-# Debian packs promtool with the Prometheus server. Taken out of its package, no server is installed or started.
+# Debian packs promtool with the Prometheus server. Both are taken out of their package: nothing is installed, and a test
+# runs a server of its own.
 promtool: $(STAMP)
-	@[ ! -x $(BIN)/promtool ] || exit 0
-	if tool=$$(command -v promtool); then ln -sf "$$tool" $(BIN)/promtool; exit 0; fi
+	@[ ! -x $(BIN)/promtool ] || [ ! -x $(BIN)/prometheus ] || exit 0
+	if tool=$$(command -v promtool) && server=$$(command -v prometheus); then
+		ln -sf "$$tool" $(BIN)/promtool
+		ln -sf "$$server" $(BIN)/prometheus
+		exit 0
+	fi
 	command -v apt-get >/dev/null || { echo "nvr: promtool is not installed here"; exit 0; }
-	echo "nvr: fetching promtool"
+	echo "nvr: fetching promtool and prometheus"
 	work=$$(mktemp -d)
 	trap 'rm -rf "$$work"' EXIT
 	cd "$$work"
 	[ "$$(id -u)" -ne 0 ] || apt-get -qq update
 	apt-get -qq download prometheus 2>/dev/null || { echo "nvr: promtool is not installed here, and apt-get has no prometheus"; exit 0; }
-	dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool
-	install -m 755 promtool "$(CURDIR)/$(BIN)/promtool"
+	dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool ./usr/bin/prometheus
+	install -m 755 usr/bin/promtool usr/bin/prometheus "$(CURDIR)/$(BIN)/"

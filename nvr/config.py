@@ -424,6 +424,8 @@ class Camera(_Table):
     pre_seconds: PreSeconds | None = None
     """None: as [recording] says; so with the next one."""
     post_seconds: PostSeconds | None = None
+    was: Slug | None = None
+    """What it was called before: its footage stays its own."""
     volume: Slug | None = None
     """The [[volume]] it records to; None: nvr spreads the cameras over all of them."""
     quota: QuotaBytes | None = None
@@ -845,6 +847,7 @@ def _contradictions(config: Config) -> Iterator[_PlacedError]:
             )
         if isinstance(camera.record, RecordBySchedule):
             yield from _wrong_schedule(config, ("camera", name, "record", "schedule"), camera.record.schedule)
+    yield from _wrong_renames(config)
     yield from _too_long_clips(config)
     yield from _wrong_retention(config)
     rules: set[str] = set()
@@ -861,6 +864,20 @@ def _wrong_schedule(config: Config, where: tuple[str | int, ...], word: str | No
             config.during(word)
     except ValueError as wrong:
         yield _PlacedError(where, f"'{_dotted(where)}' {wrong}")
+
+
+def _wrong_renames(config: Config) -> Iterator[_PlacedError]:
+    """A name that a camera had is nobody's now, and was one camera's only."""
+    heirs: dict[str, str] = {}
+    for name, camera in config.cameras.items():
+        if camera.was is None:
+            continue
+        where = ("camera", name, "was")
+        if camera.was in config.cameras:
+            yield _PlacedError(where, f"'{_dotted(where)}' is '{camera.was}', but a camera of that name is configured")
+        elif camera.was in heirs:
+            yield _PlacedError(where, f"'{_dotted(where)}' is '{camera.was}', and so is that of '{heirs[camera.was]}'")
+        heirs.setdefault(camera.was, name)
 
 
 def _too_long_clips(config: Config) -> Iterator[_PlacedError]:
@@ -1043,17 +1060,18 @@ def _read_systemd(camera: str) -> SecretStr:
     key = f"camera.{camera}.password"
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     if directory:
-        path = Path(directory) / f"camera.{camera}"
-        try:
-            return _first_line(path.read_bytes()[:4096], path, key)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise ConfigError(key, f"the systemd credential {path} cannot be read: {_reason(error)}") from None
+        # systemd.exec(5): LoadCredential=camera:FOLDER names each file of the folder so, with an underscore.
+        for path in (Path(directory) / f"camera.{camera}", Path(directory) / f"camera_{camera}"):
+            try:
+                return _first_line(path.read_bytes()[:4096], path, key)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise ConfigError(key, f"the systemd credential {path} cannot be read: {_reason(error)}") from None
     raise ConfigError(
         key,
         f"the camera '{camera}' has a user but no password; add password_file, "
-        f"or a systemd credential named camera.{camera}",
+        f"or a systemd credential named camera.{camera} (a file /etc/nvr/credentials/{camera})",
     )
 
 

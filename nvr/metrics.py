@@ -127,6 +127,7 @@ class CameraCounts:
         "alarm_outage_us",
         "alarm_outages",
         "alarms",
+        "alarms_heeded",
         "alarms_lost",
         "clips",
         "clock_drift_ratio",
@@ -177,6 +178,8 @@ class CameraCounts:
         """Gaps that have ended, since this process began to account."""
         self.open_gap: tuple[str, int] | None = None
         """The gap that lasts now: its reason and the UTC microsecond it began at."""
+        self.alarms_heeded = False
+        """Somebody waits for alarms of this camera."""
         self.alarm_link_up = False
         self.fail_open = False
         """Everything is recorded, since alarms cannot be heard."""
@@ -398,7 +401,7 @@ _CAMERA_GAUGES: Mapping[str, Callable[[CameraCounts], float]] = {
     "nvr_camera_clock_drift_ratio": lambda counts: counts.clock_drift_ratio,
     "nvr_camera_fan_failed": lambda counts: counts.fan_failed,
     "nvr_camera_turned_away": lambda counts: counts.turned_away,
-    "nvr_camera_alarm_link_up": lambda counts: counts.alarm_link_up,
+    "nvr_camera_alarm_link_up": lambda counts: counts.alarm_link_up if counts.alarms_heeded else _NOT_KNOWN,
     "nvr_camera_fail_open": lambda counts: counts.fail_open,
     "nvr_prebuffer_seconds": lambda counts: counts.prebuffer_s,
     "nvr_prebuffer_bytes": lambda counts: counts.prebuffer_bytes,
@@ -466,7 +469,7 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         ("camera",),
     ),
     "nvr_camera_alarm_link_up": (
-        "1 while alarms of the camera can reach nvr, 0 while they cannot or nobody listens.",
+        "1 while alarms of the camera can reach nvr, 0 while they cannot, NaN where nobody listens.",
         ("camera",),
     ),
     "nvr_camera_fail_open": (

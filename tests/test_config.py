@@ -720,13 +720,14 @@ def test_a_password_file_is_read_when_asked_and_only_where_it_is_private(tmp_pat
         config.credentials("gate")
 
 
-def test_a_systemd_credential_is_found_by_the_cameras_name(tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("name", ["camera.gate", "camera_gate"])  # the second as LoadCredential=camera:FOLDER names it
+def test_a_systemd_credential_is_found_by_the_cameras_name(tmp_path: Path, monkeypatch, name: str) -> None:
     config = read(tmp_path, CAMERA)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     with pytest.raises(ConfigError, match=r"a user but no password; add password_file, .* named camera\.gate"):
         config.credentials("gate")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    (tmp_path / "camera.gate").write_text("geheim")
+    (tmp_path / name).write_text("geheim")
     credentials = config.credentials("gate")
     assert credentials is not None
     assert credentials.password.get_secret_value() == "geheim"

@@ -113,6 +113,8 @@ def test_a_cameras_numbers_come_out_in_base_units(telling: Telling) -> None:
     assert math.isnan(telling.value("nvr_camera_turned_away", camera="gate"))
     gate.clock_drift_ratio, gate.fan_failed, gate.turned_away = 0.00002, 1.0, 1.0
     gate.oldest_segment_us = NOW_US
+    assert math.isnan(telling.value("nvr_camera_alarm_link_up", camera="gate"))
+    gate.alarms_heeded = gate.alarm_link_up = True
     gate.reconnects["camera-stalled"] += 2
     gate.frames_lost["damaged"] += 3
     gate.segments_committed, gate.segment_bytes, gate.recorder_restarts = 4, 5, 6
@@ -130,6 +132,7 @@ def test_a_cameras_numbers_come_out_in_base_units(telling: Telling) -> None:
         "nvr_camera_fan_failed": 1,
         "nvr_camera_turned_away": 1,
         "nvr_camera_fps": 29.5,
+        "nvr_camera_alarm_link_up": 1,
         "nvr_camera_expected_fps": 30,
         "nvr_oldest_segment_timestamp_seconds": 1_700_000_000,
         "nvr_camera_reconnects_total": 2,

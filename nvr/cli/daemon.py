@@ -31,7 +31,7 @@ def tell(data_dir: Path, path: str, body: Mapping[str, Any]) -> Any | None:
 def _exchange(
     data_dir: Path, method: str, path: str, body: bytes | None = None, *, wrong_use: frozenset[int] = frozenset()
 ) -> Any | None:
-    connection = _Connection(data_dir / SOCKET_NAME)
+    connection = Connection(data_dir)
     try:
         connection.request(method, path, body, {} if body is None else {"Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -63,10 +63,12 @@ def _understood(status: int, body: bytes, wrong_use: frozenset[int]) -> Any:
     return said
 
 
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("nvr", timeout=_PATIENCE_S)
-        self.socket_path = path
+class Connection(http.client.HTTPConnection):
+    """One to the daemon's socket."""
+
+    def __init__(self, data_dir: Path, patience_s: float = _PATIENCE_S) -> None:
+        super().__init__("nvr", timeout=patience_s)
+        self.socket_path = data_dir / SOCKET_NAME
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from nvr import __version__
-from nvr.cli import camera, clips, configuration, db, events, footage, retention, rules, status, trigger
+from nvr.cli import (
+    camera,
+    clips,
+    configuration,
+    db,
+    doctor,
+    events,
+    footage,
+    reload,
+    retention,
+    rules,
+    status,
+    support,
+    trigger,
+)
 
 _HELP = """Record JVC VN-V685, VN-V686 and VN-V686B cameras, and account for every second.
 
@@ -97,4 +111,7 @@ app.add_typer(camera.commands, name="camera")
 app.add_typer(db.commands, name="db")
 app.add_typer(retention.commands, name="retention")
 app.command()(trigger.trigger)
+app.command()(reload.reload)
+app.command()(doctor.doctor)
+app.command("support-bundle")(support.support_bundle)
 app.add_typer(configuration.commands, name="config")

@@ -233,6 +233,11 @@ def _remarks(told: dict[str, Any]) -> Iterator[str]:
     """What is not right although everything is recorded."""
     if told.get("host_clock", {}).get("synchronised") is False:
         yield "this machine's clock is not synchronised: times may be wrong (nvr footage list --corrected, once it is)"
+    if refused := told.get("configuration_refused"):
+        yield f"the daemon still runs with the configuration before: {refused}"
+    for trouble in told.get("troubles", ()):
+        of = trouble["camera"] or trouble["volume"]
+        yield f"since {_moment(trouble['since'])}{f', {of}' if of else ''}: {trouble['text']}"
     for camera in told["cameras"]:
         if camera.get("turned_away"):
             yield f"the camera '{camera['camera']}' is expected {camera['expected']} and looks elsewhere"

@@ -19,7 +19,7 @@ from typing import Final
 from nvr.clock import Clock
 from nvr.media.durable import Disk
 from nvr.record.clip_file import TROUBLE, ClipFile, log_keys
-from nvr.record.shelf import Shelves
+from nvr.record.shelf import Shelf, Shelves
 from nvr.store.clip_locks import put_lock_file
 from nvr.store.clip_snapshots import WaitingSnapshots
 from nvr.store.errors import IndexDamaged, VolumeMissing
@@ -60,9 +60,10 @@ class Exporter:
         """Clips whose file could not be made so far."""
         self._index = index
         self._reader = reader
-        self._shelves = {shelf.name: shelf for shelf in shelves.all}
+        self._shelves_in_use = shelves
         self._clock = clock
-        self._exports = exports
+        self.exports = exports
+        """Closed clips become files; may be changed at any time."""
         self._disk = Disk()
         self._unsealed: Mapping[str, Unsealed] = {}
         self._looks = 0
@@ -92,7 +93,7 @@ class Exporter:
         """
         self._unsealed = unsealed
         self._looks += 1
-        if not self._exports:
+        if not self.exports:
             return
         if self._waiting or self._index.clips_closed != self._seen:
             self._wake.set()
@@ -124,6 +125,11 @@ class Exporter:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    @property
+    def _shelves(self) -> dict[str, Shelf]:
+        """The volumes in use now, by name."""
+        return {shelf.name: shelf for shelf in self._shelves_in_use.all}
+
     # ---- the worker
 
     def _work(self) -> None:
@@ -138,7 +144,7 @@ class Exporter:
                 self._worked_since = time.monotonic()  # waiting is no work to rest from
                 self._set_locks()
                 self._keep_snapshots()
-                if self._exports:
+                if self.exports:
                     self._export_due()
         except _Stopped:
             pass

@@ -83,6 +83,8 @@ class Shelf:
         """A look waits on the I/O thread or hangs there; set by whoever asks for it."""
         self.is_there = False
         """The last look found the volume and measured it."""
+        self.retired = False
+        """It is configured no longer: what is open here is ended in its time, and nothing begins."""
         self.open_files: set[DurableFile] = set()
         self.counts = counts
         counts.sync_interval_s = plan.interval_us / US
@@ -139,6 +141,8 @@ class Shelf:
     @property
     def refusal(self) -> Refusal | None:
         """Why nothing new is written here; None while all is well."""
+        if self.retired:
+            return Refusal("disk-failed", f"volume '{self.name}' is configured no longer")
         if self.thread.stuck:
             return Refusal("disk-failed", f"volume '{self.name}' has not answered for more than {STUCK_S:.0f} seconds")
         if not self._has_room():
@@ -319,6 +323,7 @@ class Shelves:
     def settle(self, camera: str, day: int, name: str) -> None:
         """The camera was on this volume on that day, before this start."""
         self._chosen[camera] = (day, name)
+        """Volumes come and go with a reload; recorders choose among those of the moment."""
 
     def choose(self, camera: str, day: int) -> Shelf | None:
         """The volume for this camera on this day (days since the epoch, UTC), or None where none takes footage.

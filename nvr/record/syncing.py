@@ -35,6 +35,10 @@ class SyncPlan:
         self.volume_synced_us = 0
         """Monotonic moment of the last syncfs."""
 
+    def sync_every(self, sync_us: int) -> None:
+        """Another interval is configured."""
+        self._wanted_us = sync_us
+
     @property
     def interval_us(self) -> int:
         """The interval in force: as configured, or stretched so that syncing takes at most half of the disk's time."""

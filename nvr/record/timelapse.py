@@ -48,10 +48,16 @@ class Timelapse:
     """The films of all cameras; `run` is a job."""
 
     def __init__(self, plans: Sequence[TimelapsePlan], reader: Reader, shelves: Shelves, clock: Clock) -> None:
-        self._plans = plans
+        self.plans = plans
+        """May be changed at any time."""
         self._reader = reader
-        self._shelves = {shelf.name: shelf for shelf in shelves.all}
+        self._shelves_in_use = shelves
         self._clock = clock
+
+    @property
+    def _shelves(self) -> dict[str, Shelf]:
+        """By name, as they are now: volumes come and go with a reload."""
+        return {shelf.name: shelf for shelf in self._shelves_in_use.all}
 
     def run(self, stopping: threading.Event) -> None:
         """Makes the films of the last days that are not there, and unlinks those that are too old.
@@ -60,7 +66,7 @@ class Timelapse:
         DiskFull or VolumeMissing that kept a film from being made, when all others are done.
         """
         trouble: Exception | None = None
-        for plan in self._plans:
+        for plan in self.plans:
             self._prune(plan)
             for day in self._days():
                 if stopping.is_set():

@@ -78,6 +78,7 @@ class Index:
         self._damage: IndexDamaged | None = None
         self.times_full = 0
         """How many transactions found no space; whoever can make room looks here."""
+        self._busy_since_s: float | None = None
         self.clips_closed = 0
         """How many clips were closed in this life: it tells whoever exports them when to look."""
         self._engine = writer_engine(path)
@@ -381,6 +382,11 @@ class Index:
         """Commands that wait for their transaction."""
         return self._queue.qsize()
 
+    def silent_seconds(self) -> float:
+        """How long what is being committed has taken; 0 while there is nothing to do. A writer that died is silent."""
+        since_s = self._busy_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
     def wal_bytes(self) -> int:
         """Size of the write-ahead log; it grows while a reader keeps an old moment open."""
         try:
@@ -414,7 +420,9 @@ class Index:
     def _write(self) -> None:
         try:
             while batch := self._next_batch():
+                self._busy_since_s = time.monotonic()
                 self._commit_together(batch)
+                self._busy_since_s = None
         finally:
             self._give_up_rest()
             self._connection.close()

@@ -551,6 +551,17 @@ class Reader:
             rows = connection.execute(question, values)
             return [Event(*row[:5], json.loads(row.facts)) for row in rows]
 
+    def newest_event(self) -> int:
+        """The id of the event that was entered last; 0 where there is none."""
+        with self._asking() as connection:
+            return int(connection.execute(_newest_event).scalar() or 0)
+
+    def events_after(self, event_id: int, limit: int) -> list[Event]:
+        """What was entered after this event, in the order it was entered."""
+        with self._asking() as connection:
+            rows = connection.execute(_events_after, {"after_id": event_id, "most": limit})
+            return [Event(*row[:5], json.loads(row.facts)) for row in rows]
+
     # ---- garbage
 
     def garbage(self, limit: int | None = None, *, volume_id: int | None = None) -> list[Garbage]:
@@ -968,6 +979,14 @@ _events = (
         tuple_(_event.c.at_us, _event.c.id) > tuple_(bindparam("after_us"), bindparam("after_id")),
     )
     .order_by(_event.c.at_us, _event.c.id)
+    .limit(bindparam("most"))
+)
+_newest_event = select(func.max(_event.c.id))
+_events_after = (
+    select(_event.c.id, _event.c.at_us, _camera_table.c.slug, _event.c.kind, _event.c.text, _event.c.facts)
+    .select_from(_event.join(_camera_table, _camera_table.c.id == _event.c.camera_id, isouter=True))
+    .where(_event.c.id > bindparam("after_id"))
+    .order_by(_event.c.id)
     .limit(bindparam("most"))
 )
 _events_of_camera = _events.where(_event.c.camera_id == _camera_is_slug)

@@ -142,7 +142,7 @@ class Sweeper:
         """
         self._index = index
         self._reader = reader
-        self._beats = {swept.name: _Beat(swept, VolumeThread(f"{swept.name} sweep", clock)) for swept in volumes}
+        self._beats: dict[str, _Beat] = {}
         self._keep_of = keep_of
         self._ballast = ballast
         self._metrics = metrics
@@ -162,10 +162,23 @@ class Sweeper:
         """By camera until when something is missing that was promised; None before it was looked up."""
         self._told_us: dict[tuple[str, object], int] = {}
         self._unmet: dict[tuple[Rule, int | None, int | None], Streak] = {}
-        self._unlinking = {name: Streak(log, {"volume": name, "action": "unlink-failed"}) for name in self._beats}
+        self._unlinking: dict[str, Streak] = {}
         self._ballast_trouble = Streak(log, {"action": "ballast"})
-        for beat in self._beats.values():
-            beat.thread.put(0, _be_nice)
+        self.use(volumes, keep_of, exports=exports)
+
+    def use(self, volumes: Sequence[Swept], keep_of: Callable[[str], Keep], *, exports: bool) -> None:
+        """From the next round on these volumes are swept, by these rules. May be called from any thread."""
+        beats = {swept.name: beat for swept in volumes if (beat := self._beats.get(swept.name)) and beat.swept is swept}
+        for swept in volumes:
+            if swept.name not in beats:
+                beats[swept.name] = beat = _Beat(swept, VolumeThread(f"{swept.name} sweep", self._clock))
+                beat.thread.put(0, _be_nice)
+        gone = [beat for beat in self._beats.values() if beat not in beats.values()]
+        streaks = {name: Streak(log, {"volume": name, "action": "unlink-failed"}) for name in beats}
+        self._unlinking = {**streaks, **{name: streak for name, streak in self._unlinking.items() if name in beats}}
+        self._beats, self._keep_of, self._exports = beats, keep_of, exports
+        for beat in gone:
+            beat.thread.stop(0)  # what it has begun it ends
 
     @property
     def is_wanted(self) -> bool:

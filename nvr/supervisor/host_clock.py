@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, assert_never
 
 from nvr.clock import Clock, HostTime, boot_id
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 # <sys/timex.h>, adjtimex(2); constants of the kernel's own interface, the same on every architecture.
 _STA_UNSYNC: Final = 0x0040
 _STA_NANO: Final = 0x2000
+_TIMESYNCD_SAYS_SO: Final = Path("/run/systemd/timesync/synchronized")  # systemd-timesyncd.service(8)
 _SETTLED_US: Final = 300 * US  # the kernel's loop and chrony have slewed half a second by then
 _MOST_SLEWED_US: Final = 2 * US  # chrony steps what is more than a second
 
@@ -206,7 +208,9 @@ def read() -> Reading:
     except AttributeError:  # a C library without it
         refused = True
     if refused:
-        return Reading(None)
+        # Under ProtectClock= the kernel may not be asked. timesyncd says in a file that it has set the clock in this
+        # boot; without the file somebody else may have (chrony), so that nothing is known.
+        return Reading(True if _TIMESYNCD_SAYS_SO.exists() else None)
     if said.status & _STA_UNSYNC:
         return Reading(False)
     return Reading(True, said.maxerror, said.offset // 1000 if said.status & _STA_NANO else said.offset)

@@ -2,23 +2,28 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from nvr import __version__
 from nvr.metrics import CameraCounts
 from nvr.record.camera_facts import CameraFacts, printable
 from nvr.record.exporter import Exporter
 from nvr.record.recorder import OpenSegment
-from nvr.record.shelf import Shelf
+from nvr.record.shelf import Shelf, Shelves
 from nvr.store.check import Finding
 from nvr.store.names import PART, segment_path
+from nvr.supervisor.following import Following
+from nvr.supervisor.reloading import Reloading
 from nvr.supervisor.unit import CameraUnit, State
 from nvr.supervisor.upkeep import Upkeep
 from nvr.supervisor.view_watch import ViewWatch, in_degrees
 from nvr.units import US
 from nvr.web.service import NotPossible, NotThere
+
+_FINE: Final = frozenset({State.RECORDING, State.BUFFERING})
+_IN_A_LINE: Final = 3  # cameras in trouble that are named; the rest is in `nvr status`
 
 
 class Answers:
@@ -29,10 +34,14 @@ class Answers:
         units: Mapping[str, CameraUnit],
         failed: Mapping[str, str],
         counts: Mapping[str, CameraCounts],
-        shelves: tuple[Shelf, ...],
+        shelves: Shelves,
         host_clock: Callable[[], dict[str, Any]],
         exporter: Exporter | None = None,
         upkeep: Upkeep | None = None,
+        reloading: Reloading | None = None,
+        reload: Callable[[], Awaitable[dict[str, Any]]] | None = None,
+        troubles: Callable[[], list[dict[str, Any]]] = list,
+        following: Following | None = None,
     ) -> None:
         self._units = units
         self._failed = failed
@@ -41,15 +50,53 @@ class Answers:
         self._host_clock = host_clock
         self._exporter = exporter
         self._upkeep = upkeep
+        self._reloading = reloading
+        self._reload = reload
+        self._troubles = troubles
+        self._following = following
 
     def status(self) -> dict[str, Any]:
         """As contract: version, cameras, volumes; and whether this machine's clock may be believed."""
         return {
             "version": __version__,
             "cameras": [self._camera(name, unit) for name, unit in self._units.items()],
-            "volumes": [self._volume(shelf) for shelf in self._shelves],
+            "volumes": [self._volume(shelf) for shelf in self._shelves.all],
             "host_clock": self._host_clock(),
+            "configuration_refused": self._refused,
+            "troubles": [_trouble(one) for one in self._troubles()],
         }
+
+    def line(self) -> str:
+        """How everything is in one line, trouble named."""
+        standings = {name: unit.standing() for name, unit in self._units.items()}
+        wanted = {name: one for name, one in standings.items() if one.state is not State.OFF or name in self._failed}
+        fine = [name for name, one in wanted.items() if one.state in _FINE and name not in self._failed]
+        parts = [f"configuration refused: {self._refused}"] if self._refused else []
+        parts += [f"{len(fine)} of {len(wanted)} cameras as wanted"]
+        parts += [f"{name}: {one.reason or one.state}" for name, one in wanted.items() if name not in fine][:_IN_A_LINE]
+        for shelf in self._shelves.all:
+            refusal, counts = shelf.refusal, shelf.counts
+            if refusal is not None:
+                parts.append(refusal.sentence)
+            elif counts.size_bytes:
+                parts.append(f"{shelf.name} {1 - counts.free_bytes / counts.size_bytes:.0%} full")
+        return "; ".join(parts)
+
+    @property
+    def _refused(self) -> str | None:
+        return self._reloading.refused if self._reloading is not None else None
+
+    async def reload(self) -> dict[str, Any]:
+        """Reads the configuration again. Raises NotValid, NotPossible."""
+        if self._reload is None:
+            raise NotPossible("there is no configuration to read here")
+        return await self._reload()
+
+    def follow(self, after: int | None) -> AsyncIterator[dict[str, Any] | None]:
+        """Events as they happen. Raises NotPossible."""
+        if self._following is None:
+            raise NotPossible("nobody can follow here")
+        return self._following.follow(after)
 
     def live(self) -> dict[str, Any]:
         """By camera the segments that are not in the index yet, oldest first."""
@@ -154,6 +201,11 @@ def _facts(facts: CameraFacts) -> dict[str, Any]:
         "clock_offset_seconds": None if offset_us is None else offset_us / US,
         "clock_drift_ppm": None if drift_ppb is None else drift_ppb / 1000,
     }
+
+
+def _trouble(one: dict[str, Any]) -> dict[str, Any]:
+    """What has not been well for a while, in the contract's times."""
+    return {"since" if key == "since_us" else key: _iso(v) if key == "since_us" else v for key, v in one.items()}
 
 
 def _view(view: ViewWatch | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nvr.clock import Clock
+from nvr.config import HashWord
 from nvr.metrics import Metrics
 from nvr.store import backup, salvage
 from nvr.store.check import Check, Depth, Finding, Kind, sha256
@@ -40,7 +41,7 @@ class Upkeep:
         clock: Clock,
         live: Callable[[], set[Path]],
         *,
-        hashes_segments: bool = False,
+        hashing: HashWord = "off",
     ) -> None:
         self._store = store
         self._index_path = data_dir / INDEX_NAME
@@ -48,7 +49,8 @@ class Upkeep:
         self._clock = clock
         self._live = live
         self._is_full = not store.recovery.unfinished
-        self._hashes_segments = hashes_segments
+        self.hashing: HashWord = hashing
+        """Of which files the SHA-256 is kept; may be changed at any time."""
         self._clips_hashed = self._segments_hashed = 0
         """Up to which id everything was tried in this life."""
         metrics.index_backup_us = backup.newest_at_us(data_dir)
@@ -108,11 +110,13 @@ class Upkeep:
             log.info("index checked", extra={"action": "index-check", "files": check.files, "wrong": counts.total()})
 
     def hash(self, stopping: threading.Event) -> None:
-        """The SHA-256 of files that have none yet: of clips, and where it is wanted of segments."""
+        """The SHA-256 of files that have none yet, where it is wanted: of clips, or of segments as well."""
+        if self.hashing == "off":
+            return
         manners = Manners(stopping, self._some_disk_lags)
         try:
             self._hash_clips(manners)
-            if self._hashes_segments:
+            if self.hashing == "all":
                 self._hash_segments(manners)
         except InterruptedError:
             return  # nvr is stopping

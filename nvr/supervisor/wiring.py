@@ -5,7 +5,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
@@ -18,7 +18,7 @@ from nvr.camera.looks import PositionPoll
 from nvr.camera.multicast import MulticastFeed, MulticastPlan
 from nvr.camera.snapshot import snapshot
 from nvr.clock import Clock
-from nvr.config import Camera, Config
+from nvr.config import Camera, Config, Volume
 from nvr.jvc.params import Login
 from nvr.media.durable import Disk
 from nvr.media.frame import Frame
@@ -71,6 +71,7 @@ class Store:
     index: Index
     reader: Reader
     shelves: Shelves
+    archive: Archive
     recovery: recovery.Recovery
     exporter: Exporter
     """Makes files of clips, where they are wanted, and looks after their locks."""
@@ -130,6 +131,9 @@ def _open(config: Config, metrics: Metrics, clock: Clock, held: lock.DataDirLock
         undo.callback(index.close, _LOCK_WAIT_S)
         reader = Reader(index_path)
         undo.callback(reader.close)
+        for name, camera in config.cameras.items():
+            if camera.was is not None:
+                _rename(index, reader, camera.was, name)
         shelves = _shelves(config, index, reader, metrics, clock)
         undo.callback(_leave, shelves)
         began_us = clock.utc_us()
@@ -145,7 +149,8 @@ def _open(config: Config, metrics: Metrics, clock: Clock, held: lock.DataDirLock
     sweeper = Sweeper(
         index, reader, shelves.all, config.keep, Ballast(config.data_dir), metrics, clock, exports=exports
     )
-    return Store(index, reader, shelves, found, exporter, sweeper, held, began_us, index.newest_run() + 1)
+    archive, first_run = shelves.all[0].archive, index.newest_run() + 1
+    return Store(index, reader, shelves, archive, found, exporter, sweeper, held, began_us, first_run)
 
 
 def _leave(shelves: Shelves) -> None:
@@ -153,6 +158,26 @@ def _leave(shelves: Shelves) -> None:
         shelf.thread.stop(_LOCK_WAIT_S)
         if shelf.volume is not None:
             shelf.volume.release()
+
+
+def rename(store: Store, was: str, name: str) -> None:
+    """A camera and all its footage is called `name` from now on. Blocks. Raises DiskFull, IndexDamaged."""
+    _rename(store.index, store.reader, was, name)
+
+
+def _rename(index: Index, reader: Reader, was: str, name: str) -> None:
+    """Nothing where that was done before: a configuration may say for years what a camera was called once."""
+    known = {camera.slug for camera in reader.cameras()}
+    if was not in known:
+        return
+    if name in known:
+        log.warning(
+            "a camera of the new name has footage of its own, so the old name's footage stays under it",
+            extra={"camera": name, "was": was, "action": "not-renamed"},
+        )
+        return
+    index.rename_camera(was, name).result()
+    log.info("camera renamed", extra={"camera": name, "was": was, "action": "renamed"})
 
 
 def _dismiss(config: Config, index: Index, reader: Reader, found: recovery.Recovery, now_us: int) -> None:
@@ -167,13 +192,33 @@ def _shelves(config: Config, index: Index, reader: Reader, metrics: Metrics, clo
     said = (volumes.identity_at(volume.path) for volume in config.volumes)
     uuid = next((identity.archive for identity in said if identity is not None), str(uuid4()))
     archive = Archive(Disk(), index.name_archive(uuid).result())
+    shelves = _made(config.volumes, config, archive, index, reader, metrics, clock)
+    looked = [threading.Event() for _ in shelves]
+    for shelf, done in zip(shelves, looked, strict=True):
+        shelf.put(0, _look, shelf, done)
+    deadline_s = time.monotonic() + _FIRST_LOOK_S
+    for done in looked:
+        done.wait(max(0.0, deadline_s - time.monotonic()))
+    return Shelves(shelves)
+
+
+def _made(
+    these: Iterable[Volume],
+    config: Config,
+    archive: Archive,
+    index: Index,
+    reader: Reader,
+    metrics: Metrics,
+    clock: Clock,
+) -> list[Shelf]:
+    """Shelves of these volumes, not looked at yet."""
     known = {volume.name: volume.uuid for volume in reader.volumes()}
-    shelves = [
+    return [
         Shelf(
             Place(volume.name, volume.path, volume.keep_free_bytes, volume.quota),
             archive,
             VolumeThread(volume.name, clock),
-            SyncPlan(int(config.recording.sync_seconds * US)),
+            SyncPlan(_sync_us(config)),
             metrics.add_volume(volume.name),
             clock,
             known_uuid=known.get(volume.name),
@@ -182,15 +227,32 @@ def _shelves(config: Config, index: Index, reader: Reader, metrics: Metrics, clo
             observe_sync=metrics.storage_sync.observe,
             observe_seal=metrics.segment_commit.observe,
         )
-        for volume in config.volumes
+        for volume in these
     ]
-    looked = [threading.Event() for _ in shelves]
-    for shelf, done in zip(shelves, looked, strict=True):
-        shelf.put(0, _look, shelf, done)
-    deadline_s = time.monotonic() + _FIRST_LOOK_S
-    for done in looked:
-        done.wait(max(0.0, deadline_s - time.monotonic()))
-    return Shelves(shelves)
+
+
+def more_shelves(these: Iterable[Volume], config: Config, store: Store, metrics: Metrics, clock: Clock) -> list[Shelf]:
+    """Shelves of volumes that were configured while nvr runs; the next look recovers what lies there. Blocks."""
+    shelves = _made(these, config, store.archive, store.index, store.reader, metrics, clock)
+    footage = store.reader.footage_bytes() if shelves else {}
+    for shelf in shelves:
+        shelf.is_late = True
+        shelf.counts.entered_bytes = footage.get(shelf.name, 0)
+    return shelves
+
+
+def adjust_shelves(shelves: Mapping[str, Shelf], config: Config) -> None:
+    """What may change of a volume in use: how much to leave free, and how often to sync."""
+    for volume in config.volumes:
+        shelf = shelves.get(volume.name)
+        if shelf is None:
+            continue
+        shelf.place = Place(volume.name, volume.path, volume.keep_free_bytes, volume.quota)
+        shelf.plan.sync_every(_sync_us(config))
+
+
+def _sync_us(config: Config) -> int:
+    return int(config.recording.sync_seconds * US)
 
 
 def _look(shelf: Shelf, done: threading.Event) -> None:
@@ -248,6 +310,8 @@ def make_unit(
     ledger = store.recovery.ledgers.setdefault(camera_id, Ledger(store.recovery.epoch))
     if ledger.open is None and not ledger.latest_us:
         # A camera that is new: until its first picture nvr has not begun.
+        store.index.put_spans(camera_id, ledger.gap(now_us, recovery.STOPPED))
+    elif ledger.open is not None and ledger.open.reason == NOT_CONFIGURED:
         store.index.put_spans(camera_id, ledger.gap(now_us, recovery.STOPPED))
     segment_us = int(config.recording.segment_seconds * US)
     sync_us = int(config.recording.sync_seconds * US)
@@ -308,7 +372,8 @@ def make_unit(
         clock,
         snapshots=Snapshots(lambda: snapshot((camera.host, camera.http_port)), store.exporter.keep_snapshot),
     )
-    if rules or plan.may_wait:
+    counts.alarms_heeded = bool(rules) or plan.may_wait
+    if counts.alarms_heeded:
         # How long motion counts is each rule's own word.
         last = store.reader.alarm_link(camera_id)
         watch.link = AlarmLink(

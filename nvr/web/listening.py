@@ -20,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from nvr.web.address import short_address
+from nvr.web.caller import caller_of
 
 _HEAD_S: Final = 10.0  # for the whole head of a request, from its first byte or the connection's begin
 _EXCHANGE_S: Final = 60.0  # for body and answer together: the largest answer is some 100 kB
@@ -219,6 +220,7 @@ class _GuardedHttp(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
         super().connection_made(transport)
+        self.app_state = {"caller": caller_of(transport)}
         if len(self.connections) > _CONNECTIONS:
             transport.abort()
         else:

@@ -1,7 +1,7 @@
-"""/metrics for Prometheus, rendered a metric at a time so that recording never waits for it."""
+"""/metrics for Prometheus, a metric at a time so that recording never waits for it; beside it /healthz and /readyz."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -14,16 +14,33 @@ from starlette.routing import Route
 from nvr.metrics import Metrics
 
 
-def build(metrics: Metrics) -> Starlette:
-    """An app that answers GET /metrics, and nothing else."""
+def build(metrics: Metrics, unready: Callable[[], str | None] = lambda: None) -> Starlette:
+    """An app that answers GET /metrics, /healthz (the loop turns) and /readyz, and nothing else.
+
+    `unready` says why nothing can be recorded now; None where it can.
+    """
 
     async def answer(_request: Request) -> Response:
         return Response(await render(metrics), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_request: Request) -> Response:
+        reason = unready()
+        return PlainTextResponse("ok\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
+
     async def elsewhere(_request: Request) -> Response:
         return PlainTextResponse("nvr's metrics are at /metrics\n", 404)
 
-    return Starlette(routes=[Route("/metrics", answer), Route("/{path:path}", elsewhere)])
+    return Starlette(
+        routes=[
+            Route("/metrics", answer),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/{path:path}", elsewhere),
+        ]
+    )
 
 
 async def render(metrics: Metrics) -> bytes:

@@ -1,5 +1,6 @@
 """What the web asks of the daemon."""
 
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from nvr.store.check import Finding
@@ -11,6 +12,10 @@ class NotThere(LookupError):
 
 class NotPossible(Exception):
     """What was asked for cannot be done as things are. `str()` is one sentence that says why."""
+
+
+class NotValid(Exception):
+    """What was sent, or what nvr was told to read, is wrong. `str()` is one sentence that says what."""
 
 
 class Service(Protocol):
@@ -40,6 +45,17 @@ class Service(Protocol):
 
         Raises NotPossible, VolumeMissing, DiskFull, IndexDamaged.
         """
+        ...
+
+    def follow(self, after: int | None) -> AsyncIterator[dict[str, Any] | None]:
+        """Events as they happen, `{id, at, camera, kind, text, facts}`, from the one after `after` (None: from now on).
+
+        None now and then while nothing happens. Raises NotPossible where too many follow.
+        """
+        ...
+
+    async def reload(self) -> dict[str, Any]:
+        """`{added, removed, renamed, changed, …}`: reads the configuration again; what it changed. Raises NotValid."""
         ...
 
     def trigger(self, camera: str, note: str | None) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from nvr.config import (
     load,
 )
 from nvr.metrics import HELP
+from nvr.web.app import DESCRIPTION, ROUTES
 
 HOME = Path(__file__).parents[2]
 EXAMPLE = HOME / "config.example.toml"
@@ -157,8 +158,65 @@ def test_every_metric_is_on_its_page_and_the_page_names_no_other() -> None:
     assert set(re.findall(r"\bnvr_\w+", text)) == set(HELP)
 
 
+def test_every_path_of_the_api_is_on_its_page_with_its_permission_and_the_page_names_no_other() -> None:
+    text = (HOME / "docs/api.md").read_text()
+    told = set(re.findall(r"^\| `(\w+) (/api/v1/\S+)` \| (\w+) \|", text, re.MULTILINE))
+    assert told == {(route.method, route.path, route.permission.value) for route in ROUTES} | {
+        ("GET", DESCRIPTION, "view")
+    }
+
+
+PAGES = sorted((HOME / "docs").glob("*.md"))
+_OF_ROOMS_TO_COME = {"camera diff", "camera apply"}
+"""Commands that the runbook names for alerts of metrics that are to come with them."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_a_page_names_is_there(page: Path) -> None:
+    known = {" ".join(words) for words in COMMANDS} | {words[0] for words in COMMANDS} | _OF_ROOMS_TO_COME
+    named = re.findall(r"`nvr ([a-z][a-z-]*(?: [a-z][a-z-]*)?)", page.read_text())
+    named += re.findall(r"^ {4}nvr ([a-z][a-z-]*(?: [a-z][a-z-]*)?)", page.read_text(), re.MULTILINE)
+    for words in named:
+        assert words in known or words.split()[0] in known, words
+        first = words.split()[0]
+        if first in {each[0] for each in COMMANDS if len(each) > 1}:
+            assert words in known or words == first, words
+
+
+@pytest.mark.parametrize("page", [*PAGES, HOME / "README.md"], ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if not target.startswith("https://"):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_table_of_the_configuration_has_its_section_and_no_key_there_is_made_up() -> None:
+    text = (HOME / "docs/configure.md").read_text()
+    for table in ("[[volume]]", "[recording]", "[camera.<name>]", "[schedule.<name>]", "[[rule]]", "[metrics]"):
+        assert f"\n## {table}\n" in text
+    known = {
+        field.alias or name
+        for model in (Config, Volume, Recording, MetricsListen, Camera, ScheduleTable, RuleTable, RecordBySchedule)
+        for name, field in model.model_fields.items()
+    }
+    named = set(re.findall(r"`([a-z]+_[a-z_]+)`", text)) | {"record", "host", "when", "do", "was", "listen", "user"}
+    assert named <= known, named - known
+
+
+def test_every_metric_that_a_page_names_is_there() -> None:
+    for page in PAGES:
+        named = {name for name in re.findall(r"`(nvr_\w+)", page.read_text()) if not name.endswith("_")}
+        assert named <= set(HELP), page.name
+
+
+def test_the_glossary_is_in_order_and_defines_no_word_twice() -> None:
+    words = re.findall(r"^- \*\*([^*]+)\*\*", (HOME / "docs/glossary.md").read_text(), re.MULTILINE)
+    assert len(words) > 25
+    assert [word.lower() for word in words] == sorted({word.lower() for word in words})
+
+
 def test_the_readme_leads_to_the_pages() -> None:
     readme = (HOME / "README.md").read_text()
     assert "config.example.toml" in readme
-    assert "docs/metrics.md" in readme
-    assert "docs/python.md" in readme
+    for page in PAGES:
+        assert f"docs/{page.name}" in readme, page.name

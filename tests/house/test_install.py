@@ -88,6 +88,14 @@ def test_the_installed_daemon_upgrades_an_old_index_and_records(installed: Path,
     rows.close()
 
 
+def test_the_installed_package_makes_a_service_of_itself(installed: Path, tmp_path: Path) -> None:
+    package = Path(_run([installed / "python", "-c", "import nvr; print(nvr.__file__)"], tmp_path).strip()).parent
+    told = _run(["env", f"DESTDIR={tmp_path}/root", "sh", package / "systemd/install", installed.parent], tmp_path)
+    assert "systemctl enable --now nvr" in told
+    assert f"ExecStart={installed}/nvr run " in (tmp_path / "root/etc/systemd/system/nvr.service").read_text()
+    assert _run([tmp_path / "root/usr/local/bin/nvr", "--version"], tmp_path).startswith("nvr ")
+
+
 def _configured(where: Path, http_port: int, alarm_port: int) -> Path:
     config = where / "config.toml"
     footage = where / "footage"

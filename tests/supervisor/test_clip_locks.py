@@ -35,7 +35,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 def test_a_lock_is_put_or_it_is_said_why_not(tmp_path: Path, reader: Reader) -> None:
     index = Index(tmp_path / schema.INDEX_NAME)
     exporter = Exporter(index, reader, Shelves([]), HostClock(), exports=False)
-    answers = Answers({}, {}, {}, (), dict, exporter)
+    answers = Answers({}, {}, {}, Shelves([]), dict, exporter)
 
     async def story() -> None:
         assert await answers.lock_clip(1, True) == {"clip": 1, "locked": True}

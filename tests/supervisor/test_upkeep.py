@@ -9,6 +9,7 @@ import pytest
 
 from nvr import config
 from nvr.clock import HostClock
+from nvr.config import HashWord
 from nvr.metrics import Metrics
 from nvr.store import backup
 from nvr.store.check import sha256
@@ -37,19 +38,17 @@ def site(tmp_path: Path) -> Site:
 class Living:
     """A store as the daemon has it, and its upkeep."""
 
-    def __init__(self, site: Site, *, hashes_segments: bool = False) -> None:
+    def __init__(self, site: Site, *, hashing: HashWord = "clips") -> None:
         clock = HostClock()
         self.metrics = Metrics("1.2.3", clock.utc_us)
         self.store = wiring.open_store(config.load(site.config), self.metrics, clock)
-        self.upkeep = Upkeep(
-            self.store, site.data_dir, self.metrics, clock, lambda: set(), hashes_segments=hashes_segments
-        )
+        self.upkeep = Upkeep(self.store, site.data_dir, self.metrics, clock, lambda: set(), hashing=hashing)
         self.stopping = threading.Event()
 
 
 @pytest.fixture
 def living(site: Site) -> Iterator[Living]:
-    living = Living(site, hashes_segments=True)
+    living = Living(site, hashing="all")
     yield living
     assert living.store.close(10)
 

@@ -121,7 +121,8 @@ def check_promises(house: House, camera: str, *, also_damaged: bool = False) -> 
         said = label.read(path)
         assert said is not None, f"{path} has no label"
         told = (said.camera, said.run, said.seq, said.start_us, said.end_us, said.frames, said.first_tick)
-        assert told == (camera, row.run, row.seq, row.start_us, row.end_us, row.frames, row.first_tick), path
+        folder = segment.path.partition("/")[0]  # the camera's name when it was recorded
+        assert told == (folder, row.run, row.seq, row.start_us, row.end_us, row.frames, row.first_tick), path
         assert (said.time_base, said.duration_ticks, said.recovered) == (
             row.time_base,
             row.duration_ticks,

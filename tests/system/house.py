@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -114,9 +114,9 @@ class House:
         self.cameras = cameras
         self.config.write_text(self._text())
 
-    def start(self, environment: Mapping[str, str] | None = None) -> "Daemon":
-        """Starts the daemon; it may still be starting when this returns."""
-        return Daemon(self, environment or {})
+    def start(self, environment: Mapping[str, str] | None = None, under: Sequence[str] = ()) -> "Daemon":
+        """Starts the daemon, by the command `under` where one is given; it may still be starting when this returns."""
+        return Daemon(self, environment or {}, under)
 
     def command(self, *words: str) -> tuple[int, str]:
         """Exit code and what a command prints; --config is added."""
@@ -145,6 +145,10 @@ class House:
     def volume_path(self, volume: str) -> Path:
         return self.volumes[volume]
 
+    def footage_of(self, camera: str) -> list[Path]:
+        """The camera's complete files."""
+        return [file for path in self.volumes.values() for file in (path / camera).rglob("*.mp4")]
+
     def files(self) -> set[Path]:
         """Every file below the volumes but their identities."""
         found: set[Path] = set()
@@ -167,13 +171,13 @@ class House:
 class Daemon:
     """`nvr run` on a house, from its start to its end. Ends only itself."""
 
-    def __init__(self, house: House, environment: Mapping[str, str]) -> None:
+    def __init__(self, house: House, environment: Mapping[str, str], under: Sequence[str] = ()) -> None:
         self.house = house
         self.log_path = house.folder / f"log-{time.monotonic_ns()}.jsonl"
         self.started_us = time.time_ns() // 1000
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [NVR, "run", "--config", house.config, "--log-format", "json"],
+                [*under, NVR, "run", "--config", house.config, "--log-format", "json"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -3,19 +3,23 @@
 import asyncio
 import json
 import logging
+import os
+import re
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
 
+from nvr.metrics import Metrics
 from nvr.store.check import Finding, Kind
 from nvr.store.errors import DiskFull, IndexDamaged, VolumeMissing
 from nvr.web import metrics as metrics_app
-from nvr.web.app import EVERYTHING, ROUTES, Permission, build
+from nvr.web.app import DESCRIPTION, EVERYTHING, ROUTES, Permission, build
 from nvr.web.app import Path as ApiPath
 from nvr.web.listening import serve
-from nvr.web.service import NotPossible, NotThere
+from nvr.web.service import NotPossible, NotThere, NotValid
 
 
 class Answers:
@@ -41,6 +45,16 @@ class Answers:
         if camera == "shed":
             raise NotPossible("the camera 'shed' is off")
         return {"camera": camera, "clip": 7, "note": note}
+
+    async def reload(self) -> dict[str, Any]:
+        raise NotValid("config.toml line 3: unknown key 'hoost'")
+
+    async def follow(self, after: int | None) -> AsyncIterator[dict[str, Any] | None]:
+        if after == 99:
+            raise NotPossible("16 follow already")
+        yield None
+        for number in range((after or 0) + 1, 4):
+            yield {"id": number, "kind": "fan-failed", "text": "Lüfter\nkaputt"}
 
 
 class Fails(Answers):
@@ -83,7 +97,8 @@ def test_status_and_live_segments_are_answered_as_json() -> None:
 def test_every_route_names_its_permission_and_refuses_who_has_it_not() -> None:
     assert len(ROUTES) == len({(route.method, route.path) for route in ROUTES})
     app = build(Answers())
-    assert {route.path for route in app.routes} == {route.path for route in ROUTES}  # type: ignore[attr-defined]
+    served = {route.path for route in app.routes}  # type: ignore[attr-defined]
+    assert served == {route.path for route in ROUTES} | {DESCRIPTION}
     for route in ROUTES:
         assert route.permission in Permission
         code, _, body = asked(build(Answers(), EVERYTHING - {route.permission}), route.path, route.method)
@@ -134,6 +149,91 @@ def test_a_route_of_another_method_is_served_under_that_method_alone() -> None:
     app = build(Answers(), routes=(ApiPath("POST", "/api/v1/reload", Permission.ADMIN, extra),))
     assert asked(app, "/api/v1/reload", "POST")[0] == 200
     assert asked(app, "/api/v1/reload", "GET")[0] == 405
+
+
+def test_a_configuration_that_is_wrong_is_told_as_such() -> None:
+    code, _, said = asked(build(Answers()), "/api/v1/reload", "POST")
+    assert (code, json.loads(said)) == (422, {"error": "config.toml line 3: unknown key 'hoost'"})
+
+
+def test_events_come_as_server_sent_events_each_with_its_id_on_one_line() -> None:
+    code, headers, body = asked(build(Answers()), "/api/v1/events/stream")
+    assert (code, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    told = body.decode().replace("\r\n", "\n")
+    assert told.count("\nid: ") == 3
+    assert 'data: {"id": 2, "kind": "fan-failed", "text": "Lüfter\\nkaputt"}\n\n' in told
+    assert "event: fan-failed\n" in told
+
+
+@pytest.mark.parametrize(("seen", "code"), [("99", 409), ("-1", 422), ("x", 422), ("9" * 30, 422), ("3", 200)])
+def test_who_follows_says_what_it_has_seen(seen: str, code: int) -> None:
+    async def main() -> bytes:
+        async with await serve(build(Answers()), tcp=("127.0.0.1", 0)) as serving:
+            reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
+            head = f"GET /api/v1/events/stream HTTP/1.1\r\nHost: nvr\r\nConnection: close\r\nLast-Event-ID: {seen}\r\n"
+            writer.write(f"{head}\r\n".encode())
+            said = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+            return said
+
+    said = asyncio.run(main())
+    assert said.startswith(f"HTTP/1.1 {code} ".encode())
+    assert b"id: " not in said or seen != "3"
+
+
+def test_the_description_tells_of_every_route_its_body_and_its_permission() -> None:
+    code, _, body = asked(build(Answers()), DESCRIPTION)
+    told = json.loads(body)
+    assert (code, told["openapi"]) == (200, "3.1.0")
+    operations = {
+        (method.upper(), path): operation for path, each in told["paths"].items() for method, operation in each.items()
+    }
+    assert operations.keys() == {(route.method, route.path) for route in ROUTES} | {("GET", DESCRIPTION)}
+    for route in ROUTES:
+        operation = operations[route.method, route.path]
+        assert operation["x-permission"] == route.permission
+        assert len(operation["summary"]) > 10
+        assert ("requestBody" in operation) is (route.body is not None)
+    references = re.findall(r'"#/components/schemas/(\w+)"', body.decode())
+    assert {"Error", "Trigger", "Lock"} <= set(references) <= told["components"]["schemas"].keys()
+    assert len({operation["operationId"] for operation in operations.values()}) == len(operations)
+    assert told["components"]["schemas"]["Trigger"]["additionalProperties"] is False
+
+
+def test_only_what_changes_nothing_may_be_seen_by_who_may_only_look() -> None:
+    for route in ROUTES:
+        assert (route.permission is Permission.VIEW) is (route.method == "GET"), route.path
+
+
+def test_the_log_says_who_gave_an_order_by_the_kernels_word(
+    tmp_path: FilePath, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with await serve(build(Answers()), unix=tmp_path / "nvr.sock"):
+            for request in (
+                b"GET /api/v1/status HTTP/1.1\r\nHost: nvr\r\n\r\n",
+                b"POST /api/v1/trigger HTTP/1.1\r\nHost: nvr\r\nContent-Type: application/json\r\n"
+                b'Content-Length: 18\r\nConnection: close\r\n\r\n{"camera": "gate"}',
+            ):
+                reader, writer = await asyncio.open_unix_connection(str(tmp_path / "nvr.sock"))
+                writer.write(request)
+                assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 200")
+                writer.close()
+
+    asyncio.run(main())
+    (record,) = [one for one in caplog.records if one.__dict__.get("action") == "order"]
+    assert (record.__dict__["path"], record.__dict__["uid"]) == ("/api/v1/trigger", os.getuid())
+    assert record.__dict__["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize(("reason", "code"), [(None, 200), ("volume 'main' has no space", 503)])
+def test_whether_it_lives_and_whether_it_can_record_is_told_beside_the_metrics(reason: str | None, code: int) -> None:
+    page = metrics_app.build(Metrics("1.2.3", lambda: 0), lambda: reason)
+    assert asked(page, "/healthz")[0] == 200
+    found, _, body = asked(page, "/readyz")
+    assert (found, body.decode().strip()) == (code, reason or "ok")
 
 
 def posted(body: bytes, kind: str = "application/json") -> tuple[int, Any]:
