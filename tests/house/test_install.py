@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 
 from nvr.store.schema import INDEX_NAME
 from nvr.store.tables import APPLICATION_ID, SCHEMA_VERSION
+from tests.system.world import closed_port
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,7 @@ def test_the_installed_command_answers_from_an_empty_directory(installed: Path, 
 
 
 def test_the_installed_daemon_upgrades_an_old_index_and_records(installed: Path, tmp_path: Path) -> None:
-    http_port, alarm_port = _free_ports(2)
+    http_port, alarm_port = closed_port(), closed_port()
     config = _configured(tmp_path, http_port, alarm_port)
     index = tmp_path / "data" / INDEX_NAME
     _make_index_before_the_first_revision(index)
@@ -189,11 +189,3 @@ def _clean() -> dict[str, str]:
     return {
         name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in held]
-    for sock in held:
-        sock.close()
-    return ports

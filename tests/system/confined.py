@@ -18,6 +18,7 @@ USER: Final = 65_534  # nobody: no file of any machine is its own
 
 _CLONE_NEWNS: Final = 0x00020000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_MNT_DETACH: Final = 2
 _MOUNT_SETATTR: Final = 442
 _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = -100, 0x8000, 1
 _PR_SET_MDWE, _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 65, 38, 24
@@ -84,12 +85,21 @@ def _calls_of(word: str) -> set[str]:
 def _read_only_but(writable: list[str]) -> None:
     _done(_libc.unshare(_CLONE_NEWNS), "a view of the file system of its own")
     _mount("none", "/", _MS_REC | _MS_PRIVATE)
+    _let_go_of_loops()
     _reveal(Path(sys.base_prefix))
     for folder in writable:
         _mount(folder, folder, _MS_BIND)
     _set_attributes("/", set_=_MOUNT_ATTR_RDONLY)
     for folder in writable:
         _set_attributes(folder, clear=_MOUNT_ATTR_RDONLY)
+
+
+def _let_go_of_loops() -> None:
+    """Disks of other tests, whose power is cut meanwhile: what is mounted here as well cannot be mounted anew."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        device, target = line.split()[:2]
+        if device.startswith("/dev/loop"):
+            _done(_libc.umount2(target.encode(), _MNT_DETACH), f"letting go of {target}")
 
 
 def _reveal(python: Path) -> None:
