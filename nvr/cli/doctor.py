@@ -1,46 +1,63 @@
-"""`nvr doctor`: is this machine fit for it, and are its cameras."""
+"""`nvr doctor`: is this machine fit for nvr, and are its cameras."""
 
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from nvr import config
+from nvr.cli import fitness, machine_look
+from nvr.cli.camera_visit import visited
 from nvr.cli.daemon import ask
 from nvr.cli.errors import NotWellError
-from nvr.cli.fitness import Finding, Verdict, findings
+from nvr.cli.fitness import Finding
 from nvr.cli.in_words import doubts
-from nvr.cli.printing import ConfigOption, JsonOption, print_json, print_table
+from nvr.cli.machine_look import Running
+from nvr.cli.printing import ConfigOption, JsonOption, print_json, print_table, progress
 
 
 def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Look at everything nvr needs: the clock, disks and how fast they sync, SQLite, ports, rights, every camera.
+    """Look at everything nvr needs: clock, disks and how fast they sync, index, ports, rights, and every camera.
 
-    Nothing is changed; a small file is written to each disk and taken away. Run it as the daemon's user.
-    Exit code 1 where something will not work.
+    With or without a running daemon. Nothing is changed; 32 MB are written to each volume and gone again. Each line
+    says what to do where all is not well. Exit code 1 where anything is wrong.
     """
-    settings = config.load(config.find(config_file))
-    found = look(settings)
+    config_path = config.find(config_file)
+    settings = config.load(config_path)
+    with progress("looking") as tell:
+        found = list(findings(settings, config_path, tell))
     if as_json:
         print_json([facts(finding) for finding in found])
     else:
-        print_table(("about", "", ""), [(one.about, one.verdict.value, one.says) for one in found])
-    if any(finding.verdict is Verdict.BAD for finding in found):
+        print_table(("what", "is", ""), [(finding.name, finding.verdict.value, finding.says) for finding in found])
+    if not fitness.is_fit(found):
         raise typer.Exit(1)
 
 
-def look(settings: config.Config) -> list[Finding]:
-    """Everything that can be found out."""
-    found = list(findings(settings, daemon_runs=_daemon_runs(settings)))
-    return [*found, *(Finding("configuration", Verdict.DOUBTFUL, doubt) for doubt in doubts(settings))]
+def findings(settings: config.Config, config_path: Path, tell: Callable[[int, int], None]) -> Iterator[Finding]:
+    """Everything that can be found out; `tell` is told how much of it is done."""
+    running, trouble = _daemon(settings)
+    if trouble is not None:
+        yield fitness.doubtful("daemon", trouble)
+    else:
+        yield fitness.well("daemon", "it does not run" if running is None else f"it runs as process {running.pid}")
+    yield from machine_look.findings(settings, config_path, running)
+    for visit in asyncio.run(visited(settings, config_path, tell)):
+        yield from fitness.of_camera(visit)
+    yield from (fitness.doubtful("configuration", doubt) for doubt in doubts(settings))
 
 
 def facts(finding: Finding) -> dict[str, Any]:
     """For JSON."""
-    return {"about": finding.about, "verdict": finding.verdict.value, "says": finding.says}
+    return {"name": finding.name, "verdict": finding.verdict.value, "says": finding.says}
 
 
-def _daemon_runs(settings: config.Config) -> bool:
+def _daemon(settings: config.Config) -> tuple[Running | None, str | None]:
+    """The daemon that runs, and why it cannot be asked."""
     try:
-        return ask(settings.data_dir, "/api/v1/status") is not None
-    except NotWellError:
-        return True  # somebody is there, and not well or not for us
+        told = ask(settings.data_dir, "/api/v1/status")
+    except NotWellError as trouble:
+        return None, str(trouble)
+    return (None if told is None else Running.found(told, settings.data_dir)), None

@@ -1,295 +1,457 @@
-"""Whether this machine, its disks and its cameras are fit for a configuration: one finding for each thing looked at.
+"""Decides whether a machine, its disks and its cameras are fit for nvr. Pure: told what was measured and asked.
 
-Everything is tried as the daemon would, and nothing is changed but one small file on each disk, which goes again.
+Who measures and asks: `machine_look` and `camera_visit`. Each finding is one sentence; where something is not well it
+says what to do.
 """
 
-import asyncio
-import os
-import resource
-import socket
-import sqlite3
-import statistics
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
-from nvr.camera.control import Control
-from nvr.camera.errors import LinkError, LoginRefused
-from nvr.clock import HostClock
-from nvr.config import Camera, Config, ConfigError, Credentials, Volume
-from nvr.jvc.errors import ApiRefused, ProtocolError
-from nvr.jvc.params import Login
-from nvr.supervisor import host_clock
-from nvr.units import size_text
+from nvr.units import US, size_text
 
 
 class Verdict(StrEnum):
     """How something looked at is."""
 
-    FINE = "fine"
+    WELL = "well"
     DOUBTFUL = "doubtful"
-    """It works, and something is better known."""
-    BAD = "bad"
-    """Something will not work."""
+    """It works, and something is better known or changed."""
+    WRONG = "wrong"
+    """Something will not work, or footage is not safe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What was looked at, and how it is."""
 
-    about: str
+    name: str
     verdict: Verdict
     says: str
-    """One sentence, with what to do where it is not fine."""
 
 
-_SYNCS: Final = 40
-_PIECE_BYTES: Final = 128 << 10
-_SLOW_SYNC_S: Final = 0.1  # a spinning disk takes 10 to 30 ms; at 100 fifty cameras cannot be synced in time
-_CAMERA_BYTES_A_S: Final = 500_000  # 4 Mbit/s, a good picture of this family
-_FILES_A_CAMERA: Final = 8  # video, alarms and settings, the file being written and the one being sealed
-_PORT_S: Final = 3.0
-_DEFAULT_PASSWORDS: Final = ("jvc", "vn-v686")  # the vendor's manuals; the guide (5.1) prints the first
-_NETWORK_FILE_SYSTEMS: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs"})
-_FIXED_SQLITE: Final = ((3, 51, 3), (3, 50, 7), (3, 44, 6))  # sqlite.org/wal.html: the WAL-reset bug
+def well(name: str, says: str) -> Finding:
+    """A finding that needs nothing."""
+    return Finding(name, Verdict.WELL, says)
 
 
-def findings(settings: Config, *, daemon_runs: bool) -> Iterator[Finding]:
-    """Everything, one after the other as it is found."""
-    yield from _of_the_machine(settings)
-    yield _of_the_data_directory(settings.data_dir)
-    for volume in settings.volumes:
-        yield from _of_a_volume(volume, max(1, len(settings.cameras)))
-    yield from _of_the_port(settings, daemon_runs=daemon_runs)
-    yield from asyncio.run(_of_all_cameras(settings))
+def doubtful(name: str, says: str) -> Finding:
+    """A finding that says what is better known or changed."""
+    return Finding(name, Verdict.DOUBTFUL, says)
+
+
+def wrong(name: str, says: str) -> Finding:
+    """A finding that says what to do."""
+    return Finding(name, Verdict.WRONG, says)
 
 
 # ---- the machine
 
+_FAR_US: Final = (
+    US // 2
+)  # time services keep a machine within some 10 ms; half a second is seen in a picture's own time
+_FILES_A_CAMERA: Final = (
+    8  # video, alarms, settings; the file being written, the one being sealed, a clip's and its parts
+)
+_FILES_OF_THE_DAEMON: Final = 64  # index, sockets, log, and 16 for who asks
+_FIXED_SQLITE: Final = ((3, 50, 7), (3, 44, 6))  # sqlite.org/wal.html, the WAL-reset bug; all from 3.51.3 on
 
-def _of_the_machine(settings: Config) -> Iterator[Finding]:
-    match host_clock.read().synchronised:
-        case True:
-            yield Finding("clock", Verdict.FINE, "this machine's clock is synchronised")
-        case False:
-            yield Finding("clock", Verdict.BAD, "nobody sets this machine's clock; run: timedatectl set-ntp true")
+
+def of_clock(synchronised: bool | None, max_error_us: int | None) -> Finding:
+    """Whether somebody sets this machine's clock (adjtimex)."""
+    match synchronised:
         case None:
-            yield Finding("clock", Verdict.DOUBTFUL, "the kernel does not say whether the clock is synchronised")
-    yield _of_sqlite()
-    needed = 64 + _FILES_A_CAMERA * len(settings.cameras)
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if limit < needed:
-        yield Finding("open files", Verdict.BAD, f"at most {limit} may be open and {needed} are needed: ulimit -n")
-    else:
-        yield Finding("open files", Verdict.FINE, f"{limit} may be open, {needed} are enough")
-    if os.geteuid() == 0:
-        yield Finding("user", Verdict.DOUBTFUL, "this is root; the daemon runs better as a user of its own")
-    else:
-        yield Finding("user", Verdict.FINE, "this is not root")
+            return doubtful("clock", "the kernel does not say whether the clock is synchronised; see: timedatectl")
+        case False:
+            return wrong(
+                "clock", "nobody sets this machine's clock, so times of footage drift: timedatectl set-ntp true"
+            )
+    if max_error_us is not None and max_error_us > _FAR_US:
+        return doubtful(
+            "clock",
+            f"it is synchronised, but may be up to {max_error_us / US:.1f} s off; "
+            "wait some minutes, or name a nearer time server",
+        )
+    return well("clock", "it is synchronised")
 
 
-def _of_sqlite() -> Finding:
-    version = sqlite3.sqlite_version_info
-    fixed = any(version >= since and version[:2] == since[:2] for since in _FIXED_SQLITE) or version >= (3, 51, 3)
-    told = f"SQLite is {sqlite3.sqlite_version}"
-    if fixed:
-        return Finding("index", Verdict.FINE, told)
-    return Finding(
-        "index",
-        Verdict.FINE,
-        f"{told}, which can damage an index that two programs write to at once; nvr writes with one connection alone, "
-        "so let nothing else open its index for writing",
+def of_sqlite(version: tuple[int, int, int]) -> Finding:
+    """The library below the index, and its bug with two writers."""
+    told = f"SQLite {'.'.join(map(str, version))}"
+    if version >= (3, 51, 3) or any(version[:2] == fixed[:2] and version >= fixed for fixed in _FIXED_SQLITE):
+        return well("SQLite", f"{told} is without the bug that damages an index when two programs write to it")
+    return well(
+        "SQLite",
+        f"{told} can damage an index that two connections write to at once; nvr is built around it, with one that "
+        "writes: let no other program open its index for writing",
     )
 
 
-def _of_the_data_directory(folder: Path) -> Finding:
-    about = f"data_dir {folder}"
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(there, os.W_OK | os.X_OK):
-        return Finding(about, Verdict.BAD, f"{there} may not be written by this user; try as the daemon's user")
-    if (kind := _file_system(there)) in _NETWORK_FILE_SYSTEMS:
-        return Finding(about, Verdict.BAD, f"it is on {kind}; an index needs a local disk")
-    if there == folder and folder.stat().st_mode & 0o007:
-        return Finding(about, Verdict.DOUBTFUL, f"every user of this machine may look into it; run: chmod o= {folder}")
-    return Finding(about, Verdict.FINE, f"it can be written, {size_text(_free_bytes(there))} are free")
-
-
-# ---- disks
-
-
-def _of_a_volume(volume: Volume, cameras: int) -> Iterator[Finding]:
-    about = f"volume {volume.name}"
-    there = volume.path if volume.path.exists() else volume.path.parent
-    if not there.exists():
-        yield Finding(about, Verdict.BAD, f"{there} is not there; make it, or mount the disk")
-        return
-    if not os.access(there, os.W_OK | os.X_OK):
-        yield Finding(about, Verdict.BAD, f"{there} may not be written by this user; try as the daemon's user")
-        return
-    free_bytes = _free_bytes(there)
-    if free_bytes < volume.keep_free_bytes:
-        yield Finding(
-            about,
-            Verdict.BAD,
-            f"{size_text(free_bytes)} are free, less than keep_free ({size_text(volume.keep_free_bytes)})",
+def of_versions(installed: Mapping[str, str], running: str | None) -> Finding:
+    """What is installed; `running` is the version of the daemon that answers."""
+    if running is not None and running != installed["nvr"]:
+        return doubtful(
+            "versions", f"the daemon is still nvr {running}, and {installed['nvr']} is installed: systemctl restart nvr"
         )
-        return
-    try:
-        yield _speed(about, there, cameras)
-    except OSError as error:
-        yield Finding(about, Verdict.BAD, f"writing to {there} fails: {(error.strerror or str(error)).lower()}")
+    return well("versions", ", ".join(f"{name} {version}" for name, version in installed.items()))
 
 
-def _speed(about: str, folder: Path, cameras: int) -> Finding:
-    """As the daemon writes: pieces of some pictures, each synced."""
-    took_s = _synced_writes(folder / f".nvr-doctor-{os.getpid()}")
-    median_s, worst_s = statistics.median(took_s), max(took_s)
-    bytes_a_s = _PIECE_BYTES / max(median_s, 1e-6)
-    told = f"a synced write takes {median_s * 1000:.1f} ms, {worst_s * 1000:.0f} at worst ({size_text(bytes_a_s)}/s)"
-    if bytes_a_s < 2 * cameras * _CAMERA_BYTES_A_S:
-        return Finding(about, Verdict.BAD, f"{told}: too slow for {cameras} cameras of 4 Mbit/s")
-    if median_s > _SLOW_SYNC_S:
-        return Finding(about, Verdict.DOUBTFUL, f"{told}: footage will be synced less often than configured")
-    return Finding(about, Verdict.FINE, told)
+def of_open_files(limit: int, cameras: int, *, of_the_daemon: bool) -> Finding:
+    """How many files and sockets may be open at once."""
+    needed = _FILES_OF_THE_DAEMON + _FILES_A_CAMERA * cameras
+    whose = "the daemon" if of_the_daemon else "a program started from here"
+    if limit < needed:
+        return wrong(
+            "open files",
+            f"{whose} may have {limit} open and may need {needed}: set LimitNOFILE= in the unit, or ulimit -n",
+        )
+    return well("open files", f"{whose} may have {limit} open and needs at most {needed}")
 
 
-def _synced_writes(path: Path) -> list[float]:
-    piece, took_s = os.urandom(_PIECE_BYTES), []
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        for _ in range(_SYNCS):
-            begun_s = time.perf_counter()
-            os.write(fd, piece)
-            os.fdatasync(fd)
-            took_s.append(time.perf_counter() - begun_s)
-    finally:
-        os.close(fd)
-        path.unlink()
-    return took_s
+def of_user(*, root: bool, daemon_runs: bool) -> Finding:
+    if root and not daemon_runs:
+        return doubtful(
+            "user", "this is root, who may do everything: try again as the daemon's user: sudo -u nvr nvr doctor"
+        )
+    return well("user", "rights are those of the daemon, which runs" if daemon_runs else "this is not root")
 
 
-def _free_bytes(path: Path) -> int:
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
+def of_secrets(path: str, mode: int, *, holds_passwords: bool) -> Finding:
+    """Who may read the configuration."""
+    if holds_passwords and mode & 0o004:
+        return wrong(
+            "configuration",
+            f"it has passwords in it, and every user may read it: chmod o= {path}, or use password_file",
+        )
+    return well("configuration", f"{path} is right" + (", and its passwords are not for all to read" * holds_passwords))
 
 
-def _file_system(path: Path) -> str:
-    """Of which kind the file system is that this lies on (proc(5), mountinfo); empty where nobody says."""
-    best, kind = -1, ""
-    try:
-        lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        place = before.split()[4].encode().decode("unicode_escape")
-        if path.resolve().is_relative_to(place) and len(place) >= best:
-            best, kind = len(place), after.split()[0]
-    return kind
+@dataclass(frozen=True, slots=True)
+class PortLook:
+    """What was found at an address that nvr listens on."""
+
+    address: str
+    refusal: str | None
+    """Why it cannot be listened on; None where it can."""
+    speaks_nvr: bool
+    """Whoever has it answers as nvr does."""
 
 
-# ---- the network
-
-
-def _of_the_port(settings: Config, *, daemon_runs: bool) -> Iterator[Finding]:
-    address = settings.metrics.address
-    if address is None:
-        return
-    about = f"metrics {settings.metrics.listen}"
+def of_port(port: PortLook, *, daemon_runs: bool) -> Finding:
+    """Whether nvr has its port, or can have it."""
+    name = f"port {port.address}"
+    if port.speaks_nvr and daemon_runs:
+        return well(name, "nvr answers there")
+    if port.speaks_nvr:
+        return wrong(name, "another nvr has it, with another data_dir: stop that one, or choose another port")
+    if port.refusal is not None:
+        return wrong(name, f"{port.refusal}: stop who has it (ss -ltnp), or choose another [metrics] listen")
     if daemon_runs:
-        yield Finding(about, Verdict.FINE, "the daemon runs")
-        return
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(place)
-    except OSError as error:
-        yield Finding(about, Verdict.BAD, f"cannot be listened on: {(error.strerror or str(error)).lower()}")
+        return doubtful(name, "the daemon runs and does not listen there; is this its configuration? nvr reload")
+    return well(name, "it is free")
+
+
+# ---- places on disk
+
+_NETWORK: Final = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "ceph", "glusterfs", "afs"}
+)
+_IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
+_WITHOUT_RIGHTS: Final = frozenset({"vfat", "msdos", "exfat"})
+_UNSAFE: Final = frozenset({"nobarrier", "barrier=0", "data=writeback"})
+_INDEX_ROOM_BYTES: Final = 1_000_000_000  # a year of 50 cameras and eight copies of it
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """The file system that something lies on."""
+
+    kind: str
+    """As the kernel calls it; empty where it does not say."""
+    options: frozenset[str]
+    at: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder as it was found. `there` is the nearest folder above where it does not exist yet."""
+
+    path: str
+    exists: bool
+    there: str
+    parent_exists: bool
+    writable: bool
+    mode: int
+    mount: Mount
+    size_bytes: int
+    free_bytes: int
+
+
+def of_data_dir(place: Place, *, daemon_runs: bool) -> Iterator[Finding]:
+    """Index, socket and lock."""
+    name = "data_dir"
+    if not place.writable:
+        yield _not_writable(name, place, daemon_runs=daemon_runs)
+    elif place.exists and place.mode & 0o007:
+        yield doubtful(name, f"every user of this machine may look into it: chmod o= {place.path}")
     else:
-        yield Finding(about, Verdict.FINE, "can be listened on")
+        yield well(name, f"{place.path} can be written")
+    yield _of_the_index_file_system(f"{name}: file system", place.mount)
+    if place.free_bytes < _INDEX_ROOM_BYTES:
+        yield doubtful(
+            f"{name}: space", f"only {size_text(place.free_bytes)} are free for the index and its copies; make room"
+        )
+    else:
+        yield well(f"{name}: space", f"{size_text(place.free_bytes)} are free")
 
 
-async def _of_all_cameras(settings: Config) -> list[Finding]:
-    """All at once: each may take some seconds."""
-    found = await asyncio.gather(*(_of_a_camera(settings, name) for name in settings.cameras))
-    return [finding for one in found for finding in one]
+def _not_writable(name: str, place: Place, *, daemon_runs: bool) -> Finding:
+    if daemon_runs:
+        return doubtful(name, "the daemon writes there and this user may not: sudo -u nvr nvr doctor sees more")
+    return wrong(name, f"{place.there} may not be written by this user: give it to the daemon's, and run this as it")
 
 
-async def _of_a_camera(settings: Config, name: str) -> list[Finding]:
-    about, camera = f"camera {name}", settings.cameras[name]
-    if camera.record == "off":
-        return [Finding(about, Verdict.FINE, "is off")]
-    told = [await _of_a_camera_port(about, camera.host, camera.http_port, "video")]
-    if told[0].verdict is not Verdict.FINE:
-        return told
-    rules = settings.rules_of(name)
-    if rules or settings.record_plan(name).may_wait:
-        told.append(await _of_a_camera_port(about, camera.host, camera.alarm_port, "alarms"))
-    try:
-        credentials = settings.credentials(name)
-    except ConfigError as wrong:
-        return [*told, Finding(about, Verdict.BAD, wrong.why)]
-    told += await _of_a_login(about, camera, credentials)
-    if credentials is not None and any(rule.needs_motion for rule in rules):
-        told += await _of_motion(about, _control(camera, credentials.user, credentials.password.get_secret_value()))
-    return told
+def _of_the_index_file_system(name: str, mount: Mount) -> Finding:
+    if mount.kind in _NETWORK:
+        return wrong(name, f"{mount.kind} cannot hold the index (SQLite's WAL needs a local disk): move data_dir")
+    return _of_the_mount(name, mount)
 
 
-async def _of_a_camera_port(about: str, host: str, port: int, for_what: str) -> Finding:
-    try:
-        async with asyncio.timeout(_PORT_S):
-            _, writer = await asyncio.open_connection(host, port)
-    except TimeoutError:
-        return Finding(about, Verdict.BAD, f"does not answer at {host}:{port} ({for_what}); power, cable, address?")
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        return Finding(about, Verdict.BAD, f"cannot be reached at {host}:{port} ({for_what}): {why}")
-    writer.transport.abort()
-    return Finding(about, Verdict.FINE, f"answers at {host}:{port} ({for_what})")
+def _of_the_mount(name: str, mount: Mount) -> Finding:
+    told = f"{mount.kind or 'of unknown kind'}, mounted at {mount.at}"
+    if "ro" in mount.options:
+        return wrong(name, f"{told} read-only: see dmesg, repair it (fsck) and mount it again")
+    if mount.kind in _IN_MEMORY:
+        return doubtful(name, f"{told}: it is memory, and everything is gone at a restart; use a disk")
+    if mount.kind in _WITHOUT_RIGHTS:
+        return doubtful(name, f"{told}: it knows no rights and no hard links, and power cuts spoil it; use ext4 or xfs")
+    if unsafe := sorted(mount.options & _UNSAFE):
+        return wrong(name, f"{told} with {', '.join(unsafe)}: a power cut may take what was synced; mount it without")
+    if mount.options & {"sync", "dirsync"}:
+        return doubtful(name, f"{told} with sync, which slows each write; nvr syncs by itself: mount it without")
+    return well(name, told)
 
 
-async def _of_a_login(about: str, camera: Camera, credentials: Credentials | None) -> list[Finding]:
-    """Whether the configured login works, and whether anybody could log in with what stands in the manual."""
-    told = []
-    if credentials is not None:
-        password = credentials.password.get_secret_value()
-        if password in _DEFAULT_PASSWORDS:
-            return [Finding(about, Verdict.BAD, "is configured with the vendor's default password; change it there")]
-        accepted = await _accepts(_control(camera, credentials.user, password))
-        if accepted is False:
-            told.append(Finding(about, Verdict.BAD, f"refuses the user '{credentials.user}' with this password"))
-        elif accepted:
-            told.append(Finding(about, Verdict.FINE, f"takes the user '{credentials.user}'"))
-    for password in _DEFAULT_PASSWORDS:
-        if await _accepts(_control(camera, "admin", password)):
-            return [*told, Finding(about, Verdict.BAD, "takes the vendor's default password for admin; change it")]
-    return told
+def of_volume(
+    volume: str, place: Place, keep_free_bytes: int, refusal: str | None, *, daemon_runs: bool
+) -> Iterator[Finding]:
+    """A place for footage; `refusal` is why the daemon that runs does not use it."""
+    name = f"volume {volume}"
+    if refusal is not None:
+        yield wrong(name, f"the daemon does not use it: {refusal}")
+    elif not place.exists and not place.parent_exists:
+        yield wrong(name, f"{place.path} is not there, nor the folder above it: make it, or mount the disk")
+        return
+    elif not place.writable:
+        yield _not_writable(name, place, daemon_runs=daemon_runs)
+    elif place.exists and place.mode & 0o007:
+        yield doubtful(name, f"every user of this machine may look at its footage: chmod o= {place.path}")
+    else:
+        yield well(name, f"{place.path} can be written")
+    system = _of_the_mount(f"{name}: file system", place.mount)
+    if place.mount.kind in _NETWORK:
+        system = doubtful(
+            system.name, f"{place.mount.kind} is as safe as its server and the way there; better use a local disk"
+        )
+    yield system
+    yield _of_space(f"{name}: space", place, keep_free_bytes)
 
 
-async def _accepts(control: Control) -> bool | None:
-    """Whether a login is taken; None where the camera does not say."""
-    try:
-        await control.get("system.date")
-    except (LoginRefused, ApiRefused):
-        return False
-    except (LinkError, ProtocolError):
-        return None
-    return True
+def _of_space(name: str, place: Place, keep_free_bytes: int) -> Finding:
+    told = f"{size_text(place.free_bytes)} of {size_text(place.size_bytes)} are free"
+    if place.size_bytes <= keep_free_bytes:
+        return wrong(name, f"keep_free is {size_text(keep_free_bytes)}, as much as the whole disk has: lower it")
+    if place.free_bytes < keep_free_bytes:
+        return wrong(name, f"{told}, less than keep_free ({size_text(keep_free_bytes)}): make room, or lower it")
+    return well(name, f"{told}, and {size_text(keep_free_bytes)} stay free")
 
 
-async def _of_motion(about: str, control: Control) -> list[Finding]:
-    try:
-        detects = await control.detects_motion()
-    except (LinkError, ApiRefused, ProtocolError) as trouble:
-        return [Finding(about, Verdict.DOUBTFUL, f"it is not known whether it detects motion: {trouble}")]
-    if detects is False:
-        return [Finding(about, Verdict.BAD, "a rule needs motion, and its motion detection is off; switch it on there")]
-    return [Finding(about, Verdict.FINE, "detects motion")]
+def of_shared_disks(mounts: Mapping[str, str]) -> Iterator[Finding]:
+    """Volumes (by name, with their file system's mount point) of which several are one disk."""
+    by_disk: dict[str, list[str]] = {}
+    for volume, at in mounts.items():
+        by_disk.setdefault(at, []).append(volume)
+    for at, volumes in by_disk.items():
+        if len(volumes) > 1:
+            yield doubtful(
+                "volumes", f"{' and '.join(volumes)} are one file system ({at}): if it fails, all of them do; keep one"
+            )
 
 
-def _control(camera: Camera, user: str, password: str) -> Control:
-    return Control((camera.host, camera.http_port), Login(user, password), HostClock())
+# ---- how fast a disk is
+
+_MOST_BUSY: Final = (
+    0.5  # of its time with plain writing; the rest is for deleting, exports and whoever looks at footage
+)
+_MANY_FILES: Final = 16  # from here on, or where syncs keep it busy, nvr syncs a whole volume at once (record/syncing)
+_BUSY_SYNCING: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpeed:
+    """What was measured of a disk."""
+
+    sync_s: tuple[float, ...]
+    """What each small write took until it was on the disk."""
+    bytes_a_s: float
+    """Of a large write, with its sync."""
+
+    @property
+    def usual_s(self) -> float:
+        return sorted(self.sync_s)[len(self.sync_s) // 2]
+
+    @property
+    def worst_s(self) -> float:
+        return max(self.sync_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the cameras of a volume write."""
+
+    cameras: int
+    bytes_a_s: float
+    sync_every_s: float
+    assumed: bool = False
+    """Nobody measured the cameras' bit rates: 4 Mbit/s each."""
+
+
+def of_speed(volume: str, speed: DiskSpeed, load: Load) -> Finding:
+    """Whether the configured cameras fit."""
+    name = f"volume {volume}: speed"
+    told = (
+        f"it writes {size_text(speed.bytes_a_s)}/s, a sync takes {_ms(speed.usual_s)}, {_ms(speed.worst_s)} at worst; "
+        f"{_cameras(load)} {'would' if load.assumed else 'may'} write {size_text(load.bytes_a_s)}/s"
+    )
+    if load.bytes_a_s > _MOST_BUSY * speed.bytes_a_s:
+        return wrong(name, f"{told}: too much for it; lower the cameras' bit rates, or add a volume")
+    if (every_s := _sync_interval_s(speed, load)) > load.sync_every_s:
+        return doubtful(
+            name, f"{told}: synced each {every_s:.1f} s instead of {load.sync_every_s:g}, so a power cut takes more"
+        )
+    return well(name, f"{told}, which fits")
+
+
+def _sync_interval_s(speed: DiskSpeed, load: Load) -> float:
+    """As `record.syncing` will settle it: half of the disk's time at most goes into syncs."""
+    busy = speed.usual_s * load.cameras / load.sync_every_s
+    if load.cameras < _MANY_FILES and busy <= _BUSY_SYNCING:
+        return load.sync_every_s
+    together_s = speed.usual_s + load.bytes_a_s * load.sync_every_s / speed.bytes_a_s
+    return max(load.sync_every_s, 2 * together_s)
+
+
+def _cameras(load: Load) -> str:
+    many = f"{load.cameras} camera{'s' * (load.cameras != 1)}"
+    return f"{many} of 4 Mbit/s" if load.assumed else many
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
+
+
+# ---- cameras
+
+
+@dataclass(frozen=True, slots=True)
+class CameraVisit:
+    """What a camera answered. None: not asked, or it did not say."""
+
+    camera: str
+    at: str
+    """Where its video is, as host:port."""
+    off: bool = False
+    video: str | None = None
+    """Why its video port cannot be reached."""
+    alarms_wanted: bool = False
+    alarm: str | None = None
+    """Why its alarm port cannot be reached."""
+    user: str | None = None
+    login: "Login | None" = None
+    login_why: str | None = None
+    """More about `login`."""
+    default_users: Sequence[str] = ()
+    """Users that it lets in with the vendor's password."""
+    defaults_tried: bool = False
+    motion_wanted: Sequence[str] = ()
+    """The rules that need its motion detection."""
+    detects_motion: bool | None = None
+
+
+class Login(StrEnum):
+    """How a camera took the configured login."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    UNREADABLE = "unreadable"
+    """The password cannot be had as configured."""
+    NOT_FOR_US = "not-for-us"
+    """Only the daemon, or root, may read the password."""
+    UNANSWERED = "unanswered"
+
+
+def of_camera(visit: CameraVisit) -> Iterator[Finding]:
+    """Whether a camera can be recorded, heard and told."""
+    name = f"camera {visit.camera}"
+    if visit.off:
+        yield well(name, "it is off")
+        return
+    if visit.video is not None:
+        yield wrong(f"{name}: video", f"{visit.at} cannot be reached ({visit.video}): power, cable, address?")
+        if visit.login is Login.UNREADABLE:
+            yield from _of_login(f"{name}: login", visit)
+        return
+    yield well(f"{name}: video", f"it answers at {visit.at}")
+    if visit.alarm is not None:
+        yield (wrong if visit.alarms_wanted else doubtful)(
+            f"{name}: alarms", f"its alarm port cannot be reached ({visit.alarm}): alarm_port, a firewall between?"
+        )
+    else:
+        yield well(f"{name}: alarms", "its alarm port answers")
+    yield from _of_login(f"{name}: login", visit)
+    if visit.default_users:
+        yield wrong(
+            f"{name}: default password",
+            f"whoever read the manual may log in as {' or '.join(visit.default_users)}: change it in the camera",
+        )
+    elif visit.defaults_tried:
+        yield well(f"{name}: default password", "the vendor's passwords are refused")
+    else:
+        yield doubtful(f"{name}: default password", "it did not answer when they were tried: try again")
+    yield from _of_motion(f"{name}: motion", visit)
+
+
+def _of_login(name: str, visit: CameraVisit) -> Iterator[Finding]:
+    match visit.login:
+        case None:
+            if visit.motion_wanted:
+                yield doubtful(name, "without user and password nvr cannot see whether it looks for motion: add them")
+        case Login.TAKEN:
+            yield well(name, f"it takes the user {visit.user} with the configured password")
+        case Login.REFUSED:
+            yield wrong(name, f"it refuses the user {visit.user} with the configured password: correct it")
+        case Login.UNREADABLE:
+            yield wrong(name, visit.login_why or "the password cannot be read")
+        case Login.NOT_FOR_US:
+            yield doubtful(name, f"{visit.login_why}: run this as root to try it")
+        case Login.UNANSWERED:
+            yield doubtful(name, f"whether it takes the login is not known ({visit.login_why}): try again")
+
+
+def _of_motion(name: str, visit: CameraVisit) -> Iterator[Finding]:
+    if not visit.motion_wanted or visit.login is not Login.TAKEN:
+        return
+    rules = ", ".join(visit.motion_wanted)
+    match visit.detects_motion:
+        case True:
+            yield well(name, "its motion detection is on")
+        case False:
+            yield wrong(name, f"its motion detection is off, and a rule needs it ({rules}): switch it on at the camera")
+        case None:
+            yield doubtful(name, f"it does not say whether motion detection is on, which a rule needs ({rules})")
+
+
+def is_fit(findings: Iterable[Finding]) -> bool:
+    """Nothing is wrong."""
+    return all(finding.verdict is not Verdict.WRONG for finding in findings)

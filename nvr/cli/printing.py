@@ -109,4 +109,7 @@ _STYLES: Final = {
     "failed": "bold red",
     "gap": "red",
     "off": "dim",
+    "well": "green",
+    "doubtful": "yellow",
+    "wrong": "bold red",
 }
