@@ -1,6 +1,7 @@
 """Visits cameras for `nvr doctor`: their ports, the login, the vendor's passwords, motion detection.
 
-All cameras at once and each with a deadline. Nothing is set, no video is taken, and no password is ever told.
+All cameras at once and each with a deadline. Nothing is set, one picture is taken where nobody records the
+camera, and no password is ever told.
 """
 
 import asyncio
@@ -9,13 +10,14 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from nvr.camera.control import Control, Deadlines
-from nvr.camera.errors import LinkError, LoginRefused
+from nvr.camera.errors import CameraBusy, LinkError, LoginRefused
+from nvr.camera.feed import VideoFeed
 from nvr.cli.fitness import CameraVisit, Login
 from nvr.clock import HostClock
 from nvr.config import Camera, Config, ConfigError
@@ -27,6 +29,7 @@ CREDENTIALS: Final = "credentials"
 
 _PORT_S: Final = 4.0
 _VISIT_S: Final = 45.0  # ports, three logins or seven, and motion; a camera's processor is small
+_PICTURE_S: Final = 8.0
 _DEADLINES: Final = Deadlines(connect_s=_PORT_S, answer_s=5.0)
 _DEFAULT_PASSWORDS: Final = ("jvc", "vn-v686")  # fact sheet 10, the vendor's manuals
 _USERS: Final = ("admin", "operator", "user")
@@ -34,8 +37,13 @@ _FOR_ALL: Final = "camera.status"  # every user may ask for it (guide 6.2), so a
 _UNTOLD: Final = (LinkError, ProtocolError)
 
 
-async def visited(settings: Config, config_path: Path, tell: Callable[[int, int], None]) -> list[CameraVisit]:
-    """All cameras in the file's order; `tell` is told how many have answered, or have not, of how many."""
+async def visited(
+    settings: Config, config_path: Path, recorded: Collection[str], tell: Callable[[int, int], None]
+) -> list[CameraVisit]:
+    """All cameras in the file's order; `tell` is told how many have answered, or have not, of how many.
+
+    `recorded`: those of which a daemon takes video now.
+    """
     names, done = list(settings.cameras), 0
     tell(done, len(names))
 
@@ -46,7 +54,10 @@ async def visited(settings: Config, config_path: Path, tell: Callable[[int, int]
 
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_bounded(_Visit(settings, config_path, name)), name=f"visit {name}") for name in names
+            group.create_task(
+                _bounded(_Visit(settings, config_path, name, recorded=name in recorded)), name=f"visit {name}"
+            )
+            for name in names
         ]
         for task in tasks:
             task.add_done_callback(count)
@@ -63,10 +74,11 @@ async def _bounded(visit: "_Visit") -> CameraVisit:
 class _Visit:
     """One visit; `found` is what is known so far."""
 
-    def __init__(self, settings: Config, config_path: Path, name: str) -> None:
+    def __init__(self, settings: Config, config_path: Path, name: str, *, recorded: bool) -> None:
         self._settings = settings
         self._config_path = config_path
         self._name = name
+        self._recorded = recorded
         self._camera: Camera = settings.cameras[name]
         rules = settings.rules_of(name)
         self.found = CameraVisit(
@@ -74,6 +86,7 @@ class _Visit:
             f"{self._camera.host}:{self._camera.http_port}",
             off=self._camera.record == "off",
             alarms_wanted=bool(rules) or settings.record_plan(name).may_wait,
+            recorded=recorded,
             user=self._camera.user,
             motion_wanted=tuple(rule.name for rule in rules if rule.needs_motion),
         )
@@ -87,12 +100,28 @@ class _Visit:
         except OSError as error:
             self._note(video=f"{self._camera.host} is no known name: {_reason(error)}")
             return
-        self._note(video=await _why_not(address, self._camera.http_port))
-        if self.found.video is not None:
+        await self._try_video(address)
+        if self.found.video is not None and not self.found.answers:
             return
         self._note(alarm=await _why_not(address, self._camera.alarm_port))
         await self._try_login(address, password)
         await self._try_defaults(address)
+
+    async def _try_video(self, address: str) -> None:
+        """Until the first picture, as the daemon would; where that records already nothing of the camera is taken."""
+        if self._recorded:
+            self._note(video=await _why_not(address, self._camera.http_port))
+            return
+        feed = VideoFeed((address, self._camera.http_port), HostClock(), lambda _frame: feed.stop())
+        try:
+            async with asyncio.timeout(_PICTURE_S):
+                await feed.run()
+        except LinkError as trouble:
+            self._note(video=str(trouble), answers=bool(feed.connected_mono_us), refuses=_is_refusal(trouble))
+        except TimeoutError:
+            # Pictures that can be shown alone may be minutes apart: an interval of 255 at 1 a second is legal.
+            if feed.head is None or not feed.bytes_received:
+                self._note(video=f"no video within {_PICTURE_S:.0f} s", answers=bool(feed.connected_mono_us))
 
     async def _try_login(self, address: str, password: str | None) -> None:
         if self._camera.user is None or password is None:
@@ -178,6 +207,10 @@ def _systemd_password(settings: Config, path: Path, camera: str) -> str | Refusa
     if stat.S_IMODE(mode) & 0o077:
         return Refusal(Login.UNREADABLE, f"{path} may be read by others than its owner; run: chmod 600 {path}")
     return data.decode(errors="replace").partition("\n")[0].rstrip("\r")
+
+
+def _is_refusal(trouble: LinkError) -> bool:
+    return isinstance(trouble, CameraBusy | LoginRefused)
 
 
 async def _takes(control: Control) -> bool:

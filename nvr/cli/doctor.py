@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -16,6 +16,8 @@ from nvr.cli.fitness import Finding
 from nvr.cli.in_words import doubts
 from nvr.cli.machine_look import Running
 from nvr.cli.printing import ConfigOption, JsonOption, print_json, print_table, progress
+
+_TAKING: Final = ("recording", "buffering", "blocked")
 
 
 def doctor(config_file: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -44,9 +46,16 @@ def findings(settings: config.Config, config_path: Path, tell: Callable[[int, in
     else:
         yield fitness.well("daemon", "it does not run" if running is None else f"it runs as process {running.pid}")
     yield from machine_look.findings(settings, config_path, running)
-    for visit in asyncio.run(visited(settings, config_path, tell)):
+    for visit in asyncio.run(visited(settings, config_path, _recorded(running), tell)):
         yield from fitness.of_camera(visit)
     yield from (fitness.doubtful("configuration", doubt) for doubt in doubts(settings))
+
+
+def _recorded(running: Running | None) -> frozenset[str]:
+    """The cameras of which the daemon takes video now: a small camera bears one such connection, or two."""
+    if running is None:
+        return frozenset()
+    return frozenset(one["camera"] for one in running.status["cameras"] if one["state"] in _TAKING)
 
 
 def facts(finding: Finding) -> dict[str, Any]:

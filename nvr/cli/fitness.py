@@ -363,7 +363,13 @@ class CameraVisit:
     """Where its video is, as host:port."""
     off: bool = False
     video: str | None = None
-    """Why its video port cannot be reached."""
+    """Why no video comes."""
+    answers: bool = False
+    """Where no video comes: it can be connected to all the same,"""
+    refuses: bool = False
+    """and says no."""
+    recorded: bool = False
+    """The daemon takes its video already, so that it was not asked for any."""
     alarms_wanted: bool = False
     alarm: str | None = None
     """Why its alarm port cannot be reached."""
@@ -397,12 +403,11 @@ def of_camera(visit: CameraVisit) -> Iterator[Finding]:
     if visit.off:
         yield well(name, "it is off")
         return
-    if visit.video is not None:
-        yield wrong(f"{name}: video", f"{visit.at} cannot be reached ({visit.video}): power, cable, address?")
+    yield _of_video(f"{name}: video", visit)
+    if visit.video is not None and not visit.answers:
         if visit.login is Login.UNREADABLE:
             yield from _of_login(f"{name}: login", visit)
         return
-    yield well(f"{name}: video", f"it answers at {visit.at}")
     if visit.alarm is not None:
         yield (wrong if visit.alarms_wanted else doubtful)(
             f"{name}: alarms", f"its alarm port cannot be reached ({visit.alarm}): alarm_port, a firewall between?"
@@ -420,6 +425,18 @@ def of_camera(visit: CameraVisit) -> Iterator[Finding]:
     else:
         yield doubtful(f"{name}: default password", "it did not answer when they were tried: try again")
     yield from _of_motion(f"{name}: motion", visit)
+
+
+def _of_video(name: str, visit: CameraVisit) -> Finding:
+    if visit.video is None:
+        return well(name, f"{'the daemon records it' if visit.recorded else 'a picture came'} from {visit.at}")
+    if visit.refuses:
+        return wrong(
+            name, f"{visit.at} refuses ({visit.video}): other programs' connections, or its list of addresses?"
+        )
+    if visit.answers:
+        return wrong(name, f"{visit.at} answers and sends nothing of use ({visit.video}): right address? restart it")
+    return wrong(name, f"{visit.at} cannot be reached ({visit.video}): power, cable, address?")
 
 
 def _of_login(name: str, visit: CameraVisit) -> Iterator[Finding]:

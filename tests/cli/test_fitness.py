@@ -184,6 +184,8 @@ def test_two_volumes_on_one_disk_are_doubtful() -> None:
         ({"off": True}, "well"),
         ({"video": "no answer within 4 s"}, "video wrong"),
         ({"video": "no answer within 4 s", "login": Login.UNREADABLE}, "video wrong; login wrong"),
+        ({"video": "busy", "answers": True, "refuses": True}, _ALL_WELL.replace("video well", "video wrong")),
+        ({"video": "no picture", "answers": True}, _ALL_WELL.replace("video well", "video wrong")),
         ({"alarm": "refused"}, "video well; alarms doubtful; login well; default password well"),
         ({"alarm": "refused", "alarms_wanted": True}, "video well; alarms wrong; login well; default password well"),
         ({"login": Login.REFUSED}, "video well; alarms well; login wrong; default password well"),
@@ -202,6 +204,16 @@ def test_two_volumes_on_one_disk_are_doubtful() -> None:
 def test_a_camera_answers_takes_the_login_and_refuses_everybody_elses(change: dict[str, object], told: str) -> None:
     found = fitness.of_camera(replace(_VISIT, **change))  # type: ignore[arg-type]  # names are those of CameraVisit
     assert _told(found).replace("camera gate: ", "").replace("camera gate ", "") == told
+
+
+def test_a_camera_that_refuses_is_told_from_one_that_is_not_there() -> None:
+    def says(**change: object) -> str:
+        return next(fitness.of_camera(replace(_VISIT, **change))).says  # type: ignore[arg-type]  # as above
+
+    assert "power, cable, address" in says(video="no answer within 4 s")
+    assert "list of addresses" in says(video="closed", answers=True, refuses=True)
+    assert "restart it" in says(video="no video within 8 s", answers=True)
+    assert says(recorded=True) == "the daemon records it from 192.168.0.2:80"
 
 
 def test_only_what_is_wrong_makes_a_machine_unfit() -> None:

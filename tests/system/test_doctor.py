@@ -7,9 +7,9 @@ import socket
 import tarfile
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -40,8 +40,8 @@ def _camera(found: Found, camera: str) -> dict[str, str]:
     return {name.removeprefix(start): verdict for name, (verdict, _) in found.items() if name.startswith(start)}
 
 
-def _secured(**options: Any) -> CameraOptions:
-    return CameraOptions(encode=_QVGA, passwords=dict.fromkeys(("admin", "operator", "user"), _SECRET), **options)
+def _secured() -> CameraOptions:
+    return CameraOptions(encode=_QVGA, passwords=dict.fromkeys(("admin", "operator", "user"), _SECRET))
 
 
 @contextmanager
@@ -53,8 +53,11 @@ def _somebody_has() -> Iterator[int]:
 
 
 def test_cameras_are_found_as_they_are(world: World, tmp_path: Path) -> None:
-    with world.cameras([_secured(), CameraOptions(encode=_QVGA)], loop_s=1) as simulator:
-        fit, plain = (
+    cameras = [_secured(), CameraOptions(encode=_QVGA), _secured(), _secured()]
+    with world.cameras(cameras, loop_s=1) as simulator:
+        for camera, fault in zip(simulator.cameras[2:], ("busy", "no-answer"), strict=True):
+            world.do(camera.fault, fault)
+        fit, plain, full, barred = (
             dict(zip(("http_port", "alarm_port"), simulator.ports(camera)[:2], strict=True))
             for camera in simulator.cameras
         )
@@ -70,6 +73,8 @@ def test_cameras_are_found_as_they_are(world: World, tmp_path: Path) -> None:
                 "gone": {"http_port": closed_port()},
                 "unknown": {"host": "no-such-host.invalid", "http_port": 80},
                 "off": {"http_port": closed_port(), "record": "off"},
+                "full": full | login,
+                "barred": barred | login,
             },
         )
         house.config.write_text(house.config.read_text() + _RULE)
@@ -87,6 +92,10 @@ def test_cameras_are_found_as_they_are(world: World, tmp_path: Path) -> None:
     assert {name: verdict for name, verdict in _camera(found, "deaf").items() if name != "motion"} == well | {
         "alarms": "wrong"
     }
+    for name in ("full", "barred"):
+        assert _camera(found, name)["video"] == "wrong"
+        assert "refuses" in found[f"camera {name}: video"][1]
+        assert _camera(found, name)["login"] == "well"
     assert _camera(found, "gone") == {"video": "wrong"}
     assert _camera(found, "unknown") == {"video": "wrong"}
     assert found["camera off"] == ("well", "it is off")
@@ -147,11 +156,15 @@ def test_a_password_file_that_others_may_read_is_wrong_and_one_for_systemd_is_tr
     assert found["camera systemd: login"][0] == "well"
 
 
-def test_a_daemon_that_runs_is_found_and_its_index_is_left_alone(tmp_path: Path) -> None:
-    house = House(tmp_path, {"gate": {"http_port": closed_port()}})
-    with house.start() as daemon:
-        daemon.wait_for("answering", bool, 20)
+def test_a_daemon_that_runs_is_found_and_its_index_and_its_cameras_are_left_alone(world: World, tmp_path: Path) -> None:
+    with ExitStack() as ends:
+        simulator = ends.enter_context(world.cameras([_secured()], loop_s=1))
+        http_port, alarm_port = simulator.ports(simulator.cameras[0])[:2]
+        house = House(tmp_path, {"gate": {"http_port": http_port, "alarm_port": alarm_port}})
+        daemon = ends.enter_context(house.start())
+        daemon.wait_recording()
         _, found = _looked(house)
+        assert found["camera gate: video"] == ("well", f"the daemon records it from 127.0.0.1:{http_port}")
         assert found["daemon"] == ("well", f"it runs as process {daemon.pid}")
         assert found[f"port 127.0.0.1:{house.metrics_port}"] == ("well", "nvr answers there")
         assert found["index"] == ("well", "it can be read and knows 1 camera")
