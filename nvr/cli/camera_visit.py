@@ -27,18 +27,34 @@ from nvr.jvc.errors import ApiRefused, ProtocolError
 CREDENTIALS: Final = "credentials"
 """The folder beside the configuration whose files systemd hands to the daemon (LoadCredential in its unit)."""
 
-_PORT_S: Final = 4.0
-_VISIT_S: Final = 45.0  # ports, three logins or seven, and motion; a camera's processor is small
-_PICTURE_S: Final = 8.0
-_DEADLINES: Final = Deadlines(connect_s=_PORT_S, answer_s=5.0)
 _DEFAULT_PASSWORDS: Final = ("jvc", "vn-v686")  # fact sheet 10, the vendor's manuals
 _USERS: Final = ("admin", "operator", "user")
 _FOR_ALL: Final = "camera.status"  # every user may ask for it (guide 6.2), so a refusal is one of the password
 _UNTOLD: Final = (LinkError, ProtocolError)
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a camera is waited for, in seconds."""
+
+    port_s: float = 4.0
+    """For a name, and for a connection."""
+    picture_s: float = 8.0
+    answer_s: float = 5.0
+    """To one question."""
+    visit_s: float = 45.0
+    """For everything: two ports, a picture, and at most eight questions to a small processor."""
+
+
+_USUAL: Final = Patience()
+
+
 async def visited(
-    settings: Config, config_path: Path, recorded: Collection[str], tell: Callable[[int, int], None]
+    settings: Config,
+    config_path: Path,
+    recorded: Collection[str],
+    tell: Callable[[int, int], None],
+    patience: Patience = _USUAL,
 ) -> list[CameraVisit]:
     """All cameras in the file's order; `tell` is told how many have answered, or have not, of how many.
 
@@ -55,7 +71,8 @@ async def visited(
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(
-                _bounded(_Visit(settings, config_path, name, recorded=name in recorded)), name=f"visit {name}"
+                _bounded(_Visit(settings, config_path, name, patience, recorded=name in recorded)),
+                name=f"visit {name}",
             )
             for name in names
         ]
@@ -66,7 +83,7 @@ async def visited(
 
 async def _bounded(visit: "_Visit") -> CameraVisit:
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_VISIT_S):
+        async with asyncio.timeout(visit.patience.visit_s):
             await visit.go()
     return visit.found
 
@@ -74,7 +91,8 @@ async def _bounded(visit: "_Visit") -> CameraVisit:
 class _Visit:
     """One visit; `found` is what is known so far."""
 
-    def __init__(self, settings: Config, config_path: Path, name: str, *, recorded: bool) -> None:
+    def __init__(self, settings: Config, config_path: Path, name: str, patience: Patience, *, recorded: bool) -> None:
+        self.patience = patience
         self._settings = settings
         self._config_path = config_path
         self._name = name
@@ -96,32 +114,32 @@ class _Visit:
             return
         password = self._password()  # wrong also where the camera cannot be reached
         try:
-            address = await _resolved(self._camera.host, self._camera.http_port)
+            address = await _resolved(self._camera.host, self._camera.http_port, self.patience.port_s)
         except OSError as error:
             self._note(video=f"{self._camera.host} is no known name: {_reason(error)}")
             return
         await self._try_video(address)
         if self.found.video is not None and not self.found.answers:
             return
-        self._note(alarm=await _why_not(address, self._camera.alarm_port))
+        self._note(alarm=await _why_not(address, self._camera.alarm_port, self.patience.port_s))
         await self._try_login(address, password)
         await self._try_defaults(address)
 
     async def _try_video(self, address: str) -> None:
         """Until the first picture, as the daemon would; where that records already nothing of the camera is taken."""
         if self._recorded:
-            self._note(video=await _why_not(address, self._camera.http_port))
+            self._note(video=await _why_not(address, self._camera.http_port, self.patience.port_s))
             return
         feed = VideoFeed((address, self._camera.http_port), HostClock(), lambda _frame: feed.stop())
         try:
-            async with asyncio.timeout(_PICTURE_S):
+            async with asyncio.timeout(self.patience.picture_s):
                 await feed.run()
         except LinkError as trouble:
             self._note(video=str(trouble), answers=bool(feed.connected_mono_us), refuses=_is_refusal(trouble))
         except TimeoutError:
             # Pictures that can be shown alone may be minutes apart: an interval of 255 at 1 a second is legal.
             if feed.head is None or not feed.bytes_received:
-                self._note(video=f"no video within {_PICTURE_S:.0f} s", answers=bool(feed.connected_mono_us))
+                self._note(video=f"no video within {self.patience.picture_s:g} s", answers=bool(feed.connected_mono_us))
 
     async def _try_login(self, address: str, password: str | None) -> None:
         if self._camera.user is None or password is None:
@@ -160,8 +178,9 @@ class _Visit:
         return secret
 
     def _control(self, address: str, user: str, password: str) -> Control:
+        deadlines = Deadlines(connect_s=self.patience.port_s, answer_s=self.patience.answer_s)
         return Control(
-            (address, self._camera.http_port), params.Login(user, password), HostClock(), deadlines=_DEADLINES
+            (address, self._camera.http_port), params.Login(user, password), HostClock(), deadlines=deadlines
         )
 
     def _note(self, **facts: object) -> None:
@@ -224,20 +243,20 @@ async def _takes(control: Control) -> bool:
     return True
 
 
-async def _why_not(address: str, port: int) -> str | None:
+async def _why_not(address: str, port: int, within_s: float) -> str | None:
     """Why a port cannot be connected to; None where it can."""
     try:
-        async with asyncio.timeout(_PORT_S):
+        async with asyncio.timeout(within_s):
             _, writer = await asyncio.open_connection(address, port)
     except TimeoutError:
-        return f"no answer within {_PORT_S:.0f} s"
+        return f"no answer within {within_s:g} s"
     except OSError as error:
         return _reason(error)
     writer.transport.abort()
     return None
 
 
-async def _resolved(host: str, port: int) -> str:
+async def _resolved(host: str, port: int, within_s: float) -> str:
     """An address of a host. Raises OSError, TimeoutError among them.
 
     On a thread that nobody waits for: a name server that is away holds asyncio's own threads for half a minute, and
@@ -255,7 +274,7 @@ async def _resolved(host: str, port: int) -> str:
             _tell(loop, answer, found)
 
     threading.Thread(target=ask, name=f"resolve {host}", daemon=True).start()
-    async with asyncio.timeout(_PORT_S):
+    async with asyncio.timeout(within_s):
         return await answer
 
 

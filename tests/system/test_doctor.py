@@ -135,6 +135,10 @@ def test_what_cannot_be_reached_written_or_read_by_nobody_else_is_named(tmp_path
     assert found["configuration"][0] == "wrong"
     assert "chmod o=" in found["configuration"][1]
     assert found["daemon"] == ("well", "it does not run")
+    code, told = house.command("doctor")
+    assert code == 1
+    assert [" ".join(line.split()[:4]) for line in told.splitlines()[:2]] == ["what is", "daemon well it does"]
+    assert "hush-hush" not in told
     assert found["index"][0] == "well"
 
 
