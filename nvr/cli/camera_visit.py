@@ -135,7 +135,9 @@ class _Visit:
             async with asyncio.timeout(self.patience.picture_s):
                 await feed.run()
         except LinkError as trouble:
-            self._note(video=str(trouble), answers=bool(feed.connected_mono_us), refuses=_is_refusal(trouble))
+            # Where the connection fails, its address stands beside this already.
+            why = _reason(trouble.__cause__) if isinstance(trouble.__cause__, OSError) else str(trouble)
+            self._note(video=why, answers=bool(feed.connected_mono_us), refuses=_is_refusal(trouble))
         except TimeoutError:
             # Pictures that can be shown alone may be minutes apart: an interval of 255 at 1 a second is legal.
             if feed.head is None or not feed.bytes_received:

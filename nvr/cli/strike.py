@@ -23,7 +23,8 @@ _WORDS: Final = r"(?:password|passwd|passphrase|secret|token)"
 _SECRET_KEY: Final = re.compile(rf"(?:^|[._]){_WORDS}(?:$|[._(])", re.IGNORECASE)
 _TEXT: Final = r'"""[\s\S]*?"""|' r"'''[\s\S]*?'''|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'"
 _SECRET_VALUE: Final = re.compile(
-    rf"""((?:^|[\s{{,.#])["']?[\w.()-]*{_WORDS}(?!_file)[\w.()-]*["']?\s*=\s*)(?:{_TEXT})""", re.IGNORECASE
+    rf"""((?:^|[\s{{,.#])["']?[\w.()-]{{0,80}}{_WORDS}(?!_file)[\w.()-]{{0,80}}["']?\s*=\s*)(?:{_TEXT})""",
+    re.IGNORECASE,
 )
 
 
