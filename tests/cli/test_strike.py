@@ -31,6 +31,8 @@ def _written(secret: str) -> list[str]:
         f'table = {{ user = "u", password = {basic}, record = "off" }}',
         f'settings."network.ftp.password" = {basic}',
         f'settings."ftp(n).password" = {{ 0 = {basic}, rest = {basic} }}',
+        f'settings."system.password.admin" = {basic}',
+        f"[camera.gate.settings.system.password]\nadmin = {basic}",
         f"smtp_passwd = {basic}",
     ]
 
