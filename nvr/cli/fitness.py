@@ -233,9 +233,17 @@ def _of_the_mount(name: str, mount: Mount) -> Finding:
     return well(name, told)
 
 
-def of_volume(
-    volume: str, place: Place, keep_free_bytes: int, refusal: str | None, *, daemon_runs: bool
-) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a volume is to hold."""
+
+    keep_free_bytes: int
+    quota_bytes: int | None = None
+    footage_bytes: int | None = None
+    """What it holds now; None where nobody counted."""
+
+
+def of_volume(volume: str, place: Place, room: Room, refusal: str | None, *, daemon_runs: bool) -> Iterator[Finding]:
     """A place for footage; `refusal` is why the daemon that runs does not use it."""
     name = f"volume {volume}"
     if refusal is not None:
@@ -255,16 +263,39 @@ def of_volume(
             system.name, f"{place.mount.kind} is as safe as its server and the way there; better use a local disk"
         )
     yield system
-    yield _of_space(f"{name}: space", place, keep_free_bytes)
+    yield _of_space(f"{name}: space", place, room)
 
 
-def _of_space(name: str, place: Place, keep_free_bytes: int) -> Finding:
-    told = f"{size_text(place.free_bytes)} of {size_text(place.size_bytes)} are free"
-    if place.size_bytes <= keep_free_bytes:
-        return wrong(name, f"keep_free is {size_text(keep_free_bytes)}, as much as the whole disk has: lower it")
-    if place.free_bytes < keep_free_bytes:
-        return wrong(name, f"{told}, less than keep_free ({size_text(keep_free_bytes)}): make room, or lower it")
-    return well(name, f"{told}, and {size_text(keep_free_bytes)} stay free")
+def _of_space(name: str, place: Place, room: Room) -> Finding:
+    free, keep_free = size_text(place.free_bytes), size_text(room.keep_free_bytes)
+    if place.size_bytes <= room.keep_free_bytes:
+        return wrong(name, f"keep_free is {keep_free}, as much as the whole disk has: lower it")
+    if place.free_bytes + (room.footage_bytes or 0) < room.keep_free_bytes:
+        return wrong(
+            name, f"{free} are free, and without any footage less than keep_free ({keep_free}) would be: make room"
+        )
+    if place.free_bytes < room.keep_free_bytes:
+        return doubtful(
+            name,
+            f"{free} are free, less than keep_free ({keep_free}): nvr deletes its oldest footage for room; if it stays "
+            "so, something else fills the disk",
+        )
+    most_bytes = place.size_bytes - room.keep_free_bytes
+    if room.quota_bytes is not None and room.quota_bytes > most_bytes:
+        return doubtful(
+            name, f"quota is {size_text(room.quota_bytes)}, and the disk can hold {size_text(most_bytes)}: lower it"
+        )
+    return well(name, f"{free} of {size_text(place.size_bytes)} are free, and {keep_free} stay free")
+
+
+def of_quotas(cameras_bytes: int, volumes_bytes: int) -> Iterator[Finding]:
+    """What the cameras that have a quota may hold together, and what all volumes can."""
+    if cameras_bytes > volumes_bytes:
+        yield doubtful(
+            "quotas",
+            f"those of the cameras are {size_text(cameras_bytes)} together, and the volumes can hold "
+            f"{size_text(volumes_bytes)}: footage goes sooner than they say; lower them, or add a volume",
+        )
 
 
 def of_shared_disks(mounts: Mapping[str, str]) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar
 
 from nvr import __version__
 from nvr.cli import fitness
-from nvr.cli.fitness import DiskSpeed, Finding, Load, Mount, Place, PortLook
+from nvr.cli.fitness import DiskSpeed, Finding, Load, Mount, Place, PortLook, Room
 from nvr.config import Config, Volume
 from nvr.store.errors import IndexDamaged, SchemaTooNew, SchemaTooOld
 from nvr.store.lock import LOCK_NAME
@@ -129,27 +129,38 @@ def _of_the_index(data_dir: Path) -> Finding:
 
 
 def _of_volumes(settings: Config, running: Running | None) -> Iterator[Finding]:
-    refusals = {} if running is None else {one["name"]: one.get("reason") for one in running.status["volumes"]}
-    disks: dict[str, str] = {}
+    told = {} if running is None else {one["name"]: one for one in running.status["volumes"]}
+    found: dict[str, Place] = {}
     for volume in settings.volumes:
         load = _load(settings, volume, running)
-        look = partial(_of_a_volume, volume, load, refusals.get(volume.name), disks, daemon_runs=running is not None)
+        look = partial(_of_a_volume, volume, load, told.get(volume.name), found)
         yield from _bounded(f"volume {volume.name}", look)
-    yield from fitness.of_shared_disks(disks)
+    yield from fitness.of_shared_disks({name: place.mount.at for name, place in found.items()})
+    most_bytes = sum(
+        min(place.size_bytes - volume.keep_free_bytes, volume.quota or place.size_bytes)
+        for volume in settings.volumes
+        if (place := found.get(volume.name)) is not None
+    )
+    if len(found) == len(settings.volumes):
+        yield from fitness.of_quotas(sum(camera.quota or 0 for camera in settings.cameras.values()), most_bytes)
 
 
-def _of_a_volume(
-    volume: Volume, load: Load, refusal: str | None, disks: dict[str, str], *, daemon_runs: bool
-) -> list[Finding]:
+def _of_a_volume(volume: Volume, load: Load, told: Mapping[str, Any] | None, found: dict[str, Place]) -> list[Finding]:
+    """`told`: what the daemon that runs says of it. What can be used is put into `found`."""
     place = _place(volume.path)
-    found = list(fitness.of_volume(volume.name, place, volume.keep_free_bytes, refusal, daemon_runs=daemon_runs))
+    room = Room(volume.keep_free_bytes, volume.quota, None if told is None else told["footage_bytes"])
+    refusal = None if told is None else told["reason"]
+    findings = list(fitness.of_volume(volume.name, place, room, refusal, daemon_runs=told is not None))
     if not place.writable or not (place.exists or place.parent_exists):
-        return found
-    disks[volume.name] = place.mount.at
+        return findings
+    found[volume.name] = place
     try:
-        return [*found, fitness.of_speed(volume.name, measured(Path(place.there)), load)]
+        return [*findings, fitness.of_speed(volume.name, measured(Path(place.there)), load)]
     except OSError as error:
-        return [*found, fitness.wrong(f"volume {volume.name}: speed", f"writing fails ({_reason(error)}): see dmesg")]
+        return [
+            *findings,
+            fitness.wrong(f"volume {volume.name}: speed", f"writing fails ({_reason(error)}): see dmesg"),
+        ]
 
 
 def _load(settings: Config, volume: Volume, running: Running | None) -> Load:

@@ -13,7 +13,6 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -139,8 +138,7 @@ def _parts(config_path: Path) -> Iterator[Part]:
     yield Part("events.jsonl", "events of the last 30 days", _or_why(lambda: _events(settings)))
     yield Part("files.json", "how many files each camera has, and of what size", _json(_counted(settings)))
     yield Part("doctor.json", "what nvr doctor finds", _or_why(lambda: _doctor(settings, config_path)))
-    if find_spec("nvr.cli.db") is not None:
-        yield Part("db-check.json", "what nvr db check finds", _check(config_path))
+    yield Part("db-check.json", "what nvr db check finds", _check(config_path))
 
 
 def _versions() -> dict[str, object]:

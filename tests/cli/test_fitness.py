@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from nvr.cli import fitness
-from nvr.cli.fitness import CameraVisit, DiskSpeed, Finding, Load, Login, Mount, Place, PortLook
+from nvr.cli.fitness import CameraVisit, DiskSpeed, Finding, Load, Login, Mount, Place, PortLook, Room
 
 _EXT4: Final = Mount("ext4", frozenset({"rw", "relatime"}), "/srv")
 _PLACE: Final = Place(
@@ -116,7 +116,7 @@ def test_an_index_wants_a_local_disk_and_footage_one_that_keeps_what_was_synced(
     place = replace(_PLACE, mount=mount)
     assert f"data_dir: file system {index}" in _told(fitness.of_data_dir(place, daemon_runs=False))
     assert f"volume main: file system {footage}" in _told(
-        fitness.of_volume("main", place, 10**9, None, daemon_runs=False)
+        fitness.of_volume("main", place, Room(10**9), None, daemon_runs=False)
     )
 
 
@@ -135,14 +135,35 @@ def test_a_volume_can_be_written_by_the_daemon_and_looked_at_by_nobody_else(
     change: dict[str, object], told: str
 ) -> None:
     place = replace(_PLACE, **change)  # type: ignore[arg-type]  # names are those of Place
-    assert told in _told(fitness.of_volume("main", place, 10**9, None, daemon_runs=False)).split("; ")
+    assert told in _told(fitness.of_volume("main", place, Room(10**9), None, daemon_runs=False)).split("; ")
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "room", "verdict"),
+    [
+        (10**10, Room(10**9, footage_bytes=9 * 10**11), "well"),
+        (10**8, Room(10**9, footage_bytes=9 * 10**11), "doubtful"),
+        (10**8, Room(10**9, footage_bytes=10**8), "wrong"),
+        (10**8, Room(10**9), "wrong"),
+        (10**11, Room(10**9, quota_bytes=9 * 10**11), "well"),
+        (10**11, Room(10**9, quota_bytes=10**12), "doubtful"),
+    ],
+)
+def test_a_disk_that_is_full_of_footage_is_as_it_should_be(free_bytes: int, room: Room, verdict: str) -> None:
+    place = replace(_PLACE, free_bytes=free_bytes)
+    assert f"volume main: space {verdict}" in _told(fitness.of_volume("main", place, room, None, daemon_runs=True))
+
+
+def test_quotas_that_no_disk_can_hold_are_doubtful() -> None:
+    assert list(fitness.of_quotas(10**12, 10**12)) == []
+    assert _told(fitness.of_quotas(2 * 10**12, 10**12)) == "quotas doubtful"
 
 
 def test_what_the_daemon_refuses_is_said_and_what_only_it_may_write_is_not_called_wrong() -> None:
-    first, *_ = fitness.of_volume("main", _PLACE, 10**9, "another disk is mounted at /srv", daemon_runs=True)
+    first, *_ = fitness.of_volume("main", _PLACE, Room(10**9), "another disk is mounted at /srv", daemon_runs=True)
     assert first == fitness.wrong("volume main", "the daemon does not use it: another disk is mounted at /srv")
     closed = replace(_PLACE, writable=False)
-    assert "volume main doubtful" in _told(fitness.of_volume("main", closed, 10**9, None, daemon_runs=True))
+    assert "volume main doubtful" in _told(fitness.of_volume("main", closed, Room(10**9), None, daemon_runs=True))
     assert "data_dir doubtful" in _told(fitness.of_data_dir(closed, daemon_runs=True))
 
 

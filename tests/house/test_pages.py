@@ -16,11 +16,12 @@ from nvr.cli import fitness
 from nvr.cli.shell import app
 from nvr.config import Config
 from nvr.metrics import GAP_REASONS, HELP
+from nvr.store.ledger import OFF_REASONS
 
 HOME: Final = Path(__file__).parents[2]
 PAGES: Final = sorted((HOME / "docs").glob("*.md"))
 README: Final = HOME / "README.md"
-_OF_ROOMS_TO_COME: Final = {"retention explain", "db check", "db backup", "camera diff", "camera apply"}
+_OF_ROOMS_TO_COME: Final = {"camera diff", "camera apply"}
 """Commands that the runbook names for alerts of metrics that are to come with them."""
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -154,7 +155,9 @@ def test_every_table_of_the_configuration_has_its_section_that_names_its_keys(
     assert f"\n## {header}\n" in text
     assert f"\n{header.replace('<name>', 'gate')}" in example or f"[{key}" in example
     for name in _keys(model):
-        assert re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", text) or re.search(rf"^(# )?{name} = ", example, re.MULTILINE)
+        assert re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", text) or re.search(
+            rf"^(# )?({name} = |\\[.*\\.{name}\\])", example, re.MULTILINE
+        )
 
 
 def test_no_key_of_the_configuration_is_made_up() -> None:
@@ -178,6 +181,13 @@ def test_every_reason_of_a_gap_is_explained() -> None:
     text = (HOME / "docs/operate.md").read_text()
     section = text[text.index("## Why is there a gap?") : text.index("## Somebody is to help")]
     assert re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE) == list(GAP_REASONS)
+
+
+def test_every_reason_of_time_that_was_off_is_explained() -> None:
+    text = (HOME / "docs/operate.md").read_text()
+    sentence = text[text.index("Reasons of *off*") : text.index("## Somebody is to help")]
+    told = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", sentence))
+    assert told == set(OFF_REASONS)
 
 
 def test_every_verdict_of_the_doctor_is_explained() -> None:

@@ -219,6 +219,7 @@ def test_a_bundle_holds_what_is_needed_and_no_password(tmp_path: Path) -> None:
     assert all(part in parts["README.txt"] for part in parts if part != "README.txt")
     assert json.loads(parts["status.json"])["cameras"][0]["camera"] == "inline"
     assert {one["name"] for one in json.loads(parts["doctor.json"])} >= {"clock", "SQLite", "volume main: speed"}
+    assert json.loads(parts["db-check.json"])["files"] == 0
     assert json.loads(parts["versions.json"])["nvr"]
     assert "nvr_build_info" in parts["metrics.txt"]
     assert parts["config.toml"].count('password = "***"') == 2
