@@ -127,11 +127,11 @@ def _parts(config_path: Path) -> Iterator[Part]:
     except config.ConfigError as wrong:
         mistakes = "".join(f"{one}\n" for one in (wrong, *wrong.others))
         yield Part("config-check.txt", "what is wrong with the configuration", mistakes)
-        yield Part("log.txt", "the last lines of nvr's log", _log(config_path, None))
+        yield Part("log.txt", "the last lines of nvr's log", _or_why(lambda: _log(config_path, None)))
         return
     about = "whether the configuration is right"
     yield Part("config-check.txt", about, "".join(f"{one}\n" for one in ("it is right", *doubts(settings))))
-    yield Part("log.txt", "the last lines of nvr's log", _log(config_path, settings.data_dir))
+    yield Part("log.txt", "the last lines of nvr's log", _or_why(lambda: _log(config_path, settings.data_dir)))
     status = _or_why(lambda: _json(ask(settings.data_dir, "/api/v1/status")))
     yield Part("status.json", "what the daemon says; null where none runs", status)
     yield Part("metrics.txt", "its metrics", _or_why(lambda: _metrics(settings)))
@@ -156,7 +156,8 @@ def _log(config_path: Path, data_dir: Path | None) -> str:
     """From the journal, and from the file that the daemon's log goes to where it goes to one."""
     told = _output("journalctl", "--unit=nvr", f"--lines={_LOG_LINES}", "--no-pager", "--output=short-iso")
     beside = config_path.absolute().parent / _LOG_BESIDE_CONFIGURATION
-    for path in filter(None, (_log_file(data_dir), beside if beside.is_file() else None)):
+    # The two may be one.
+    for path in {path.resolve() for path in (_log_file(data_dir), beside) if path is not None and path.is_file()}:
         told += f"\n---- {path}\n" + _or_why(lambda: _end_of(path))  # noqa: B023 - called here and now
     return told
 
@@ -170,7 +171,7 @@ def _log_file(data_dir: Path | None) -> Path | None:
         path = Path(f"/proc/{pid}/fd/2").readlink()
     except (OSError, ValueError):
         return None
-    return path if path.is_file() else None
+    return path
 
 
 def _end_of(path: Path) -> str:
