@@ -31,12 +31,14 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from nvr.jvc.alarm import Change
+from nvr.jvc.settings import expanded
 from nvr.record.expected_view import Expected
 from nvr.record.gate import Mode, RecordPlan
 from nvr.record.ring import LONGEST_US, check_pre
 from nvr.record.timelapse_plan import TimelapsePlan
 from nvr.rules import book
 from nvr.rules.schedule import During, Schedule, parse_exception, parse_timezone, parse_window
+from nvr.rules.tours import PatrolPlan, ReturnPlan, Tours
 from nvr.rules.words import Action, Trigger, parse_action, parse_trigger
 from nvr.store.retention import Keep
 from nvr.units import US, size_text
@@ -57,6 +59,7 @@ _DAY_S = 86_400
 _MOST_DAYS = 36_500
 _LEAST_QUOTA_BYTES = 10_000_000  # twenty minutes at the camera's lowest rate; less is a mistake
 _LOWEST_BYTES_A_DAY = 64_000 // 8 * 86_400  # 64 kbit/s is the lowest rate a camera can be set to
+_ENFORCE = "enforce"
 _MAX_POINTS = 100  # of a lens's table: one for each part of the zoom scale
 _MAX_CONFIG_BYTES = 4 << 20  # fifty cameras take 20 kB; a device or a video given by mistake is not read to its end
 
@@ -238,6 +241,28 @@ def _is_pair(value: object) -> bool:
     )
 
 
+class DeclaredSettings(NamedTuple):
+    """[camera.<name>.settings]: what must hold at the camera, as it tells it."""
+
+    values: dict[str, str] = {}  # noqa: RUF012 - never changed
+    enforce: bool = False
+    """What differs is put right; else it is told only."""
+
+
+def _declared(value: object) -> DeclaredSettings:
+    if isinstance(value, DeclaredSettings):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError("must be a table")
+    enforce = value.get(_ENFORCE, False)
+    if not isinstance(enforce, bool):
+        raise ValueError(f"must have {_ENFORCE} = true or {_ENFORCE} = false")
+    try:
+        return DeclaredSettings(expanded({name: one for name, one in value.items() if name != _ENFORCE}), enforce)
+    except ValueError as wrong:
+        raise ValueError(f"cannot hold: {wrong}") from None
+
+
 def _group(value: str) -> str:
     try:
         if ipaddress.IPv4Address(value).is_multicast:
@@ -265,6 +290,7 @@ Words = Annotated[tuple[str, ...], Field(strict=False)]
 ModeWord = Literal["continuous", "alarm", "off"]
 MinDays = Annotated[float, Field(ge=0, le=_MOST_DAYS)]
 MaxDays = Annotated[float, Field(gt=0, le=_MOST_DAYS)]
+Declared = Annotated[DeclaredSettings, BeforeValidator(_declared)]
 FieldOfView = Annotated[tuple[tuple[float, float], ...], Field(strict=False), BeforeValidator(_field_of_view)]
 
 
@@ -336,6 +362,21 @@ class RecordBySchedule(_Table):
         if self.inside == self.outside:
             raise ValueError(f'is "{self.inside}" inside and outside; write record = "{self.inside}"')
         return self
+
+
+class PatrolTable(_Table):
+    """`patrol = { number = …, schedule = … }`."""
+
+    number: int = Field(ge=0, le=2)
+    schedule: str
+    """The name of a [schedule.<name>]; "!nights" is the time outside it."""
+
+
+class ReturnTable(_Table):
+    """`return_to = { preset = …, after_minutes = … }`."""
+
+    preset: int = Field(ge=0, le=99)
+    after_minutes: float = Field(ge=1, le=1440)
 
 
 def _record_kind(value: object) -> str:
@@ -439,6 +480,12 @@ class Camera(_Table):
     """How many degrees wide the picture is, by zoom; None: by the model that the camera says it is."""
     expect: Expect | None = None
     """Where it should look; None: anywhere."""
+    settings: Declared = DeclaredSettings()
+    """What must hold at the camera."""
+    patrol: PatrolTable | None = None
+    """When the camera patrols; None: nvr starts none."""
+    return_to: ReturnTable | None = None
+    """Where it goes when nobody has moved it for a while; None: it stays."""
 
     @model_validator(mode="after")
     def _one_password(self) -> Self:
@@ -446,6 +493,10 @@ class Camera(_Table):
             raise ValueError("has both password and password_file; keep one of them")
         if self.user is None and (self.password is not None or self.password_file is not None):
             raise ValueError("has a password but no user; add user")
+        if self.user is None and self.settings.values:
+            raise ValueError("has settings, which are asked for with its user and password; add user")
+        if self.user is None and (self.patrol is not None or self.return_to is not None):
+            raise ValueError("is to be moved, which needs its user and password; add user")
         return self
 
     @model_validator(mode="after")
@@ -554,6 +605,18 @@ class Config(_Table):
         """Where this camera should look; None: anywhere."""
         expect = self.cameras[camera].expect
         return None if expect is None else expect.parsed
+
+    def tours(self, camera: str) -> Tours | None:
+        """When this camera patrols and goes back; None where nvr never moves it by itself."""
+        table = self.cameras[camera]
+        if table.patrol is None and table.return_to is None:
+            return None
+        patrol = back = None
+        if table.patrol is not None:
+            patrol = PatrolPlan(table.patrol.number, self.during(table.patrol.schedule))
+        if table.return_to is not None:
+            back = ReturnPlan(table.return_to.preset, _us(table.return_to.after_minutes * 60))
+        return Tours(patrol, back)
 
     def timelapse_plans(self) -> list[TimelapsePlan]:
         """The films that are wanted of cameras' days."""
@@ -805,6 +868,10 @@ def _known_keys(table: tuple[str | int, ...]) -> Iterator[str]:
             model = TimelapseTable
         case ("camera", _, "record"):
             model = RecordBySchedule
+        case ("camera", _, "patrol"):
+            model = PatrolTable
+        case ("camera", _, "return_to"):
+            model = ReturnTable
         case ("camera", _, "expect"):
             model = Expect
         case ("schedule", *_):
@@ -847,6 +914,8 @@ def _contradictions(config: Config) -> Iterator[_PlacedError]:
             )
         if isinstance(camera.record, RecordBySchedule):
             yield from _wrong_schedule(config, ("camera", name, "record", "schedule"), camera.record.schedule)
+        if camera.patrol is not None:
+            yield from _wrong_schedule(config, ("camera", name, "patrol", "schedule"), camera.patrol.schedule)
     yield from _wrong_renames(config)
     yield from _too_long_clips(config)
     yield from _wrong_retention(config)

@@ -152,6 +152,7 @@ class CameraCounts:
         "recording_wanted",
         "segment_bytes",
         "segments_committed",
+        "settings_drifted",
         "turned_away",
     )
 
@@ -183,6 +184,8 @@ class CameraCounts:
         self.alarm_link_up = False
         self.fail_open = False
         """Everything is recorded, since alarms cannot be heard."""
+        self.settings_drifted = 0
+        """Settings that are not as [camera.<name>.settings] declares them."""
         self.alarms = dict.fromkeys(ALARM_SOURCES, 0)
         self.alarms_lost = 0
         """Alarms that the index would not take for so long that they were given up."""
@@ -403,6 +406,7 @@ _CAMERA_GAUGES: Mapping[str, Callable[[CameraCounts], float]] = {
     "nvr_camera_turned_away": lambda counts: counts.turned_away,
     "nvr_camera_alarm_link_up": lambda counts: counts.alarm_link_up if counts.alarms_heeded else _NOT_KNOWN,
     "nvr_camera_fail_open": lambda counts: counts.fail_open,
+    "nvr_camera_settings_drifted": lambda counts: counts.settings_drifted,
     "nvr_prebuffer_seconds": lambda counts: counts.prebuffer_s,
     "nvr_prebuffer_bytes": lambda counts: counts.prebuffer_bytes,
     "nvr_oldest_segment_timestamp_seconds": lambda counts: _seconds_or(counts.oldest_segment_us, _NOT_KNOWN),
@@ -474,6 +478,10 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "nvr_camera_fail_open": (
         "1 while a camera that should wait for alarms is recorded without, since its alarms cannot be heard.",
+        ("camera",),
+    ),
+    "nvr_camera_settings_drifted": (
+        "Settings of the camera that are not as its configuration declares them, when last looked at.",
         ("camera",),
     ),
     "nvr_prebuffer_seconds": ("Video of the camera held in memory for the time before an alarm.", ("camera",)),

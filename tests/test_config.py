@@ -262,6 +262,45 @@ def test_where_a_camera_should_look_is_a_preset_or_a_position_in_degrees(tmp_pat
     assert config.rules_of("a")[0].needs_view
 
 
+def test_what_must_hold_at_a_camera_is_written_as_its_settings_are(tmp_path: Path) -> None:
+    gate = '[camera.gate]\nhost = "a"\nuser = "admin"\npassword = "x"\n'
+    text = f"""{gate}[camera.gate.settings]
+enforce = true
+"camera.image.stabilizer" = true
+"encode(2).framerate" = 7.5
+"camera.position(n).comment" = {{ 3 = "door", 4 = "yard" }}
+"""
+    settings = read(tmp_path, LEAST + text).cameras["gate"].settings
+    assert settings.enforce
+    assert settings.values == {
+        "camera.image.stabilizer": "on",
+        "encode(2).framerate": "7.5",
+        "camera.position(3).comment": "door",
+        "camera.position(4).comment": "yard",
+    }
+    assert not read(tmp_path, LEAST + gate).cameras["gate"].settings.values
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('"camera.image.pedestal" = 101', "cannot hold: camera.image.pedestal is 0 to 100, not '101'"),
+        (
+            '"camera.image.pedstal" = 1',
+            "cannot hold: 'camera.image.pedstal' is no parameter of the camera; did you mean",
+        ),
+        ('"system.password.admin" = "word1"', "system.password.admin is no setting that can be read back and compared"),
+        ("enforce = 1", "must have enforce = true or enforce = false"),
+    ],
+)
+def test_what_cannot_hold_at_a_camera_is_told(tmp_path: Path, line: str, sentence: str) -> None:
+    gate = '[camera.gate]\nhost = "a"\nuser = "admin"\npassword = "x"\n[camera.gate.settings]\n'
+    (told,) = sentences(tmp_path, LEAST + gate + line)
+    assert "'camera.gate.settings' " in told
+    assert sentence in told
+    assert "word1" not in told
+
+
 def test_equal_files_make_equal_values_and_a_changed_camera_shows(tmp_path: Path) -> None:
     text = LEAST + '[camera.a]\nhost = "a"\npassword = "x"\nuser = "u"\n[camera.b]\nhost = "b"\n'
     before, same, after = (read(tmp_path, text), read(tmp_path, text), read(tmp_path, text.replace('"x"', '"y"')))

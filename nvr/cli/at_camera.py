@@ -9,6 +9,7 @@ import typer
 from nvr.camera.control import Control
 from nvr.camera.errors import LinkError
 from nvr.camera.link import Address
+from nvr.camera.turn import Turn, turn_path
 from nvr.cli.configured import check_camera
 from nvr.cli.errors import NotWellError, WrongUseError
 from nvr.clock import HostClock
@@ -35,7 +36,9 @@ def control_of(settings: Config, camera: str) -> Control:
         raise WrongUseError(
             f"the camera '{camera}' answers this only with a login; add user and password_file to [camera.{camera}]"
         )
-    return Control(address, Login(credentials.user, credentials.password.get_secret_value()), HostClock())
+    login = Login(credentials.user, credentials.password.get_secret_value())
+    # One request at a time, also where a daemon asks the same camera.
+    return Control(address, login, HostClock(), turn=Turn(turn_path(settings.data_dir, camera)))
 
 
 def ask(camera: str, question: Callable[[], Awaitable[T]]) -> T:

@@ -6,7 +6,15 @@ from typing import Any
 import typer
 
 from nvr import config
-from nvr.cli.in_words import doubts, expect_sentence, record_text, rule_sentence, schedule_sentence
+from nvr.cli.in_words import (
+    doubts,
+    expect_sentence,
+    record_text,
+    rule_sentence,
+    schedule_sentence,
+    settings_sentence,
+    tour_sentences,
+)
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json, print_table, size_text
 from nvr.clock import HostClock
 from nvr.units import US
@@ -80,6 +88,9 @@ def _facts(found: config.Config, path: Path) -> dict[str, Any]:
                 "pre_seconds": found.manual_rule(name).pre_us / US,
                 "post_seconds": found.manual_rule(name).post_us / US,
                 "volume": camera.volume,
+                "patrol": None if camera.patrol is None else camera.patrol.model_dump(),
+                "return_to": None if camera.return_to is None else camera.return_to.model_dump(),
+                "settings": {"enforce": camera.settings.enforce, "values": camera.settings.values},
                 "expect": None if camera.expect is None else camera.expect.model_dump(),
                 "quota_bytes": camera.quota,
                 "min_days": found.kept_days(name).min_days,
@@ -124,6 +135,10 @@ def _tell_of_alarms(found: config.Config) -> None:
     now_us = int(HostClock().utc_us())
     expected = {name: found.expected(name) for name in found.cameras}
     sentences = [expect_sentence(name, view) for name, view in expected.items() if view is not None]
+    sentences += [
+        settings_sentence(name, camera.settings) for name, camera in found.cameras.items() if camera.settings.values
+    ]
+    sentences += [one for name, camera in found.cameras.items() for one in tour_sentences(name, camera)]
     sentences += [schedule_sentence(name, table, found, now_us) for name, table in found.schedules.items()]
     sentences += [rule_sentence(table, found) for table in found.rules]
     if sentences:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from nvr.config import Config, RecordBySchedule, RuleTable, ScheduleTable
+from nvr.config import Camera, Config, DeclaredSettings, RecordBySchedule, RuleTable, ScheduleTable
 from nvr.record.expected_view import Expected
 from nvr.units import US
 
@@ -32,6 +32,21 @@ def expect_sentence(camera: str, expected: Expected) -> str:
     )
 
 
+def settings_sentence(camera: str, settings: DeclaredSettings) -> str:
+    """What must hold at a camera, and what comes of it where it does not."""
+    then = "put right" if settings.enforce else "told"
+    return f"camera '{camera}' has {len(settings.values)} declared settings; what differs is {then}"
+
+
+def tour_sentences(camera: str, table: Camera) -> Iterator[str]:
+    """How nvr moves a camera by itself."""
+    if table.patrol is not None:
+        yield f"camera '{camera}' goes on patrol {table.patrol.number} {_side(table.patrol.schedule)}"
+    if table.return_to is not None:
+        minutes = f"{table.return_to.after_minutes:g} minutes"
+        yield f"camera '{camera}' goes to preset {table.return_to.preset} when it has not moved for {minutes}"
+
+
 def rule_sentence(table: RuleTable, config: Config) -> str:
     """What raises its alarms, where and when, and what they keep and do."""
     parts = [f"{_listed(table.when, 'or')} at {_cameras(table)}{_time(table)} keeps {_footage(table, config)}"]
@@ -59,6 +74,8 @@ def doubts(config: Config) -> Iterator[str]:
                 f"'moved' of the {'rule' if len(deaf) == 1 else 'rules'} {_listed(deaf)} "
                 f"never happens at the camera '{name}': it has no expect"
             )
+        if camera.record == "off" and (camera.patrol is not None or camera.return_to is not None):
+            yield f"the camera '{name}' is off, so nvr does not move it"
         if camera.record == "off" and any(rule.cameras for rule in rules):
             yield f"the camera '{name}' is off, so its rules do nothing"
         elif camera.user is None and (doing := [f"'{rule.name}'" for rule in rules if rule.do]):
@@ -80,6 +97,7 @@ def doubts(config: Config) -> Iterator[str]:
 def _schedules_used(config: Config) -> Iterator[str]:
     yield from (rule.schedule for rule in config.rules if rule.schedule is not None)
     records = (camera.record for camera in config.cameras.values())
+    yield from (camera.patrol.schedule for camera in config.cameras.values() if camera.patrol is not None)
     yield from (record.schedule for record in records if isinstance(record, RecordBySchedule))
 
 

@@ -14,3 +14,12 @@ class ApiRefused(Exception):
         self.code = code
         """The three digits of the answer, 401 for a refused login (guide 5)."""
         self.text = text
+
+
+class RecordingFull(ApiRefused):
+    """A move, or the end of an auto trace recording, after its limit of time or memory (guide 6.6, answer 206)."""
+
+    def __str__(self) -> str:
+        why = {"timeout": " after its 30 seconds", "memoryfull": ", which holds no more moves"}
+        limit = next((words for word, words in why.items() if word in self.text), "")
+        return f"the recording of moves has ended{limit} (the camera answered {self.name} with 206 {self.text})"

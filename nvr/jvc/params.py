@@ -1,6 +1,6 @@
 """The parameter API, `GET /api/param?name` and `?name=value`: guide 5 and 6.1, fact sheet 5.
 
-One request, one answer, one connection. Names and values are the guide's own words; which there are is not known here.
+One request, one answer, one connection. Names and values are the guide's own words; which there are says the catalogue.
 """
 
 import base64
@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from nvr.jvc.errors import ApiRefused, ProtocolError
+from nvr.jvc.catalogue import Named, known
+from nvr.jvc.errors import ApiRefused, ProtocolError, RecordingFull
 from nvr.jvc.http import Head, HeadParser, excerpt
 
 MAX_QUERY: Final = 1024
@@ -26,13 +27,7 @@ _BARE_ANSWER: Final = re.compile(r"()(\d{3})(?![\w.])(.*)", re.ASCII)
 _COMMIT: Final = re.compile(r"Accepted *\( *(.*?) *\)?", re.IGNORECASE)
 _MAX_LINE: Final = 4 << 10  # a name and a value that a request could have carried, and the code
 _MAX_TEXT: Final = 200  # of the camera's words in an error
-
-# Names the guide prints in another way in the entry that defines them (6.5; fact sheet 5.4); what a firmware knows is
-# stated nowhere.
-_MISPRINTS: Final = (
-    (re.compile(r"camera\.(status|motion\.auto_pan\.image)"), r"canera.\1"),
-    (re.compile(r"peripheral\.output_pin\.pin\(([12])\)\.duration"), r"peripheral.input_pin.pin(\1).duration"),
-)
+_RECORDING_FULL: Final = 206
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +168,13 @@ def set_request(host: str, name: str, value: str, login: Login | None, *, keep: 
     return _request(host, f"{_checked(name)}={encoded(value, keep)}", login)
 
 
+def order(host: str, named: Named, value: str, login: Login | None) -> bytes:
+    """Sets a parameter of the catalogue; the value as `Named.text_of` has it. Raises ValueError as set_request."""
+    if named.parameter.keep and "/" in value:
+        return _request(host, f"{_checked(named.name)}={_encoded_parts(value)}", login)
+    return set_request(host, named.name, value, login)
+
+
 def encoded(value: str, keep: str = "") -> str:
     """A value as a request carries it; nothing is `%00` (fact sheet 5.3).
 
@@ -216,11 +218,18 @@ def parse_line(text: str) -> Line | None:
 
 
 def misprint_of(name: str) -> str | None:
-    """The other spelling that the guide prints for this name, None where it has none; to be tried after an error."""
-    for right, wrong in _MISPRINTS:
-        if (match := right.fullmatch(name)) is not None:
-            return match.expand(wrong)
-    return None
+    """The other spelling that the guide prints for this name, None where it has none; to be tried after an error.
+
+    Guide 6.2 and 6.5 print some names in another way in the entry that defines them (fact sheet 5.4); what a firmware
+    knows is stated nowhere.
+    """
+    named = known(name)
+    return named.also or None if named is not None else None
+
+
+def _encoded_parts(value: str) -> str:
+    """An alarm action or a network: the first three slashes divide its parts, one behind them belongs to the text."""
+    return "/".join(map(encoded, value.split("/", 3)))
 
 
 def _request(host: str, query: str, login: Login | None) -> bytes:
@@ -247,6 +256,8 @@ def _checked(name: str) -> str:
 
 def _good_line(answer: Answer, name: str) -> Line:
     line = answer.line(name)
+    if line is not None and line.code == _RECORDING_FULL:
+        raise RecordingFull(name, line.code, line.text[:_MAX_TEXT])
     if line is not None and not line.is_good:
         raise ApiRefused(name, line.code, line.text[:_MAX_TEXT])
     if not 200 <= answer.status < 300:

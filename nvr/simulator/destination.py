@@ -23,6 +23,7 @@ class Destination:
         """Told when it starts, stops, or goes on somewhere else."""
         self._told = {"host": host, "port": str(port), "framerate": "10"}
         self._held = dict(self._told)
+        self._factory = dict(self._told)
 
     @property
     def active(self) -> tuple[str, int]:
@@ -58,6 +59,12 @@ class Destination:
                 self._told["framerate"] = value
             case _:
                 raise ValueError(f"{key} cannot be {value!r}")
+
+    def forget(self) -> None:
+        """As from the factory."""
+        self._told = dict(self._factory)
+        self.set("status", "save")
+        self.set("status", "stop")
 
     def forget_unsaved(self) -> None:
         """As at power off."""

@@ -23,13 +23,22 @@ class HttpDoor:
         self._camera = camera
         self._control = control
         self.events = Events(camera)
-        self._params = Params(camera, self.events, self._restart)
+        self._params = Params(camera, self.events, self._restart, self._serve_elsewhere)
         self.jpeg = JpegDoor(camera)
         options = camera.options
         self._listener = Listener(options.host, options.http_port, self._serve, f"http {options.camera_id}")
         self._restarting = False
-        self.port = self._listener.port
+        self._params.listens_on(self._listener.port)
         camera.on_faults.append(self._follow)
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
+
+    def lose_power(self) -> None:
+        """The camera is without power for a moment: nothing is answered, nothing unsaved is kept."""
+        self._params.lose_power()
+        self._restart()
 
     async def run(self) -> None:
         try:
@@ -111,7 +120,11 @@ class HttpDoor:
         self._follow(self._camera.active())
         asyncio.get_running_loop().call_later(self._camera.options.restart_s, self._restarted)
 
+    def _serve_elsewhere(self) -> None:
+        self._listener.move(*self._params.http_address)
+
     def _restarted(self) -> None:
         self._restarting = False
+        self._serve_elsewhere()
         self._camera.powered = True
         self._follow(self._camera.active())

@@ -5,33 +5,27 @@ import contextlib
 import re
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from nvr.simulator.camera import Camera
 
-NUMBERS: Final = range(1, 7)  # guide 6.4: five actions, and the sixth is periodic FTP
-KEYS: Final = ("status", "action", "trigger")
+_NUMBERS: Final = range(1, 7)  # guide 6.4: five actions, and the sixth is periodic FTP
 
 _WORD: Final = r"(m1|b1|m2|b2|v1|ncbws|ncbwe|efans|camera\.position\(\d{1,2}\)\.status)"
 _TRIGGER: Final = re.compile(rf"{_WORD}(?:\((\d{{1,4}})\){_WORD})?|")
 _TEXT: Final = re.compile(r"(tcpto|udpto)/([^/]+)/(\d{1,5})/(.{1,127})", re.DOTALL)
-_OTHERS: Final = re.compile(
-    r"mailto/[^/]+/(none|object01)/.{1,127}|recftp/ftp01/object01|ftpto/ftp01/object01"
-    r"|pinout/[mb]1/\d{1,4}|camera\.position\(\d{1,2}\)\.status/goto|camera\.image\.true_daynight/\w+|",
-    re.DOTALL,
-)
 _CONNECT_S: Final = 2.0
 _MOST_WAITING: Final = 64
 
 
 @dataclass
 class _Event:
-    """One alarm action: what it is told, and what holds since its restart."""
+    """One alarm action, as it holds."""
 
     is_on: bool = False
-    told: dict[str, str] = field(default_factory=lambda: {"action": "", "trigger": ""})
-    held: dict[str, str] = field(default_factory=lambda: {"action": "", "trigger": ""})
+    action: str = ""
+    trigger: str = ""
     first_s: float | None = None
     """When the first of two triggers came."""
 
@@ -41,7 +35,7 @@ class Events:
 
     def __init__(self, camera: Camera) -> None:
         self._end = camera.options.alarm_text_end
-        self._events = {number: _Event() for number in NUMBERS}
+        self._events = {number: _Event() for number in _NUMBERS}
         self._due: asyncio.Queue[re.Match[str]] = asyncio.Queue(_MOST_WAITING)
         camera.on_change.append(self._hear)
 
@@ -51,29 +45,31 @@ class Events:
             with contextlib.suppress(OSError, TimeoutError):  # nobody there: the camera says nothing of it
                 await self._send(action[1], action[2], int(action[3]), action[4].encode() + self._end)
 
-    def get(self, number: int, key: str) -> str:
-        """As the API tells it: before a restart what held before (fact sheet 5.4)."""
-        event = self._events[number]
-        return ("on" if event.is_on else "off") if key == "status" else event.held[key]
+    @property
+    def numbers(self) -> range:
+        """1 to 6."""
+        return _NUMBERS
 
-    def set(self, number: int, key: str, value: str) -> None:
-        """As the API is told. Raises ValueError for what is no such value."""
+    def status(self, number: int) -> str:
+        """on or off, as the API tells it."""
+        return "on" if self._events[number].is_on else "off"
+
+    def switch(self, number: int, on: bool) -> None:
+        """It works from now on, or rests."""
+        self._events[number].is_on = on
+
+    def restart(self, number: int) -> None:
+        """It rests until it is switched on."""
         event = self._events[number]
-        match key, value:
-            case "status", "on" | "off":
-                event.is_on = value == "on"
-            case "status", "restart":
-                event.held, event.is_on, event.first_s = dict(event.told), False, None
-            case "action", _ if _TEXT.fullmatch(value) or _OTHERS.fullmatch(value):
-                event.told["action"] = value
-            case "trigger", _ if _TRIGGER.fullmatch(value):
-                event.told["trigger"] = value
-            case _:
-                raise ValueError(f"{key} cannot be {value!r}")
+        event.is_on, event.first_s = False, None
+
+    def hold(self, number: int, key: str, value: str) -> None:
+        """Its `action` or `trigger` is this from now on; what it may be is known elsewhere."""
+        setattr(self._events[number], key, value)
 
     def _hear(self, word: str) -> None:
         for event in self._events.values():
-            action = _TEXT.fullmatch(event.held["action"])
+            action = _TEXT.fullmatch(event.action)
             if event.is_on and action is not None and _is_met(event, word) and not self._due.full():
                 self._due.put_nowait(action)
 
@@ -87,7 +83,7 @@ class Events:
 
 
 def _is_met(event: _Event, word: str) -> bool:
-    trigger = _TRIGGER.fullmatch(event.held["trigger"])
+    trigger = _TRIGGER.fullmatch(event.trigger)
     if trigger is None or not trigger[1]:
         return False
     if not trigger[2]:

@@ -51,6 +51,14 @@ class Listener:
         self._is_open = True
         self._changed.set()
 
+    def move(self, host: str, port: int) -> None:
+        """Listens at another address or port from now on, unless it is refused. Connections go on."""
+        if (host, port) == (self._host, self.port):
+            return
+        self._host, self.port = host, port
+        self.close()
+        self._changed.set()
+
     def close(self) -> None:
         """Gives the port back."""
         if self._socket is not None:

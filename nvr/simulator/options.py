@@ -126,6 +126,10 @@ class CameraOptions:
     """A refused login as `name&401 Unauthorized` under HTTP 200 (fact sheet 5.2: unknown) instead of HTTP 401."""
     restart_s: float = 3.0
     """How long system.status=restart takes; a real one needs about a minute (fact sheet 5.4)."""
+    trace_s: float = 30.0
+    """The longest auto trace recording (guide 6.6)."""
+    trace_moves: int = 64
+    """The most moves in one; the guide names no number."""
     user_data_1: bytes = b"\xff" * 8
     """Content of the reserved user data."""
     fixed_vop_rate: bool = False

@@ -5,68 +5,62 @@ import ipaddress
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
-from nvr.simulator import events, reports
+from nvr.simulator import reports
 from nvr.simulator.camera import Camera
 from nvr.simulator.destination import JPEG
 from nvr.simulator.events import Events
 from nvr.simulator.http import Request, answer, page
-from nvr.simulator.options import FRAME_RATES
-from nvr.simulator.ptz import AXES, PRESETS
-from nvr.simulator.settings import ADMIN, ALL, OPERATORS, Setting, kept
+from nvr.simulator.live import Live, Refused
+from nvr.simulator.motion import Motion
+from nvr.simulator.settings import ADMIN, OPERATORS, Group, Setting, kept
 
 _MOST_BYTES: Final = 1024  # guide 5: the string of a request
 _US: Final = 1_000_000
 _OK: Final = "200 OK"
 _REVISIONS: Final = ("net", "sys", "cam", "lens")
-_DIRECTIONS: Final = {"pan": ("left", "right"), "tilt": ("down", "up"), "zoom": ("out", "in")}
-_MOVE: Final = re.compile(r"([+-]?)(\d{1,3})(?:\.(\d{1,2}))?")
-_TITLE_CHARACTERS: Final = 32
-
-
-class Refused(Exception):
-    """The camera's answer behind the name: a code and its words."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """A parameter that does something: how it is got and set, and by whom."""
-
-    get: Callable[[], str] | None = None
-    set: Callable[[str], None] | None = None
-    commit: str = ""
-    set_by: frozenset[str] = OPERATORS
-    get_by: frozenset[str] = ALL
-    keeps_itself: bool = False
-    """What is saved of it is no business of camera.status=save."""
+_USERS: Final = ("admin", "operator", "user")
+_BAD: Final = "400 Bad Request"
+_UNKNOWN: Final = "404 Not Found"
+_MAC: Final = "008088001AEF"
+_AREA_STATUS: Final = re.compile(r"camera\.private_mask\.area\((\d)\)\.status")
+_LACKING: Final = ("network.interface.ipv6", "network.gateway(ipv6)", "network.vsip_server", "network.amx")
+"""Begins of names that the VN-V686 does not have (guide 6.10, 6.12)."""
 
 
 class Params:
     """The parameters of one camera."""
 
-    def __init__(self, camera: Camera, events: Events, restart: Callable[[], None]) -> None:
+    def __init__(
+        self, camera: Camera, events: Events, restart: Callable[[], None], serve_http: Callable[[], None]
+    ) -> None:
+        """`restart` begins a restart of the camera, `serve_http` serves HTTP at another address or port."""
         self._camera = camera
         self._events = events
         self._restart = restart
+        self._serve_http = serve_http
         self._log = reports.Log(camera)
-        users = ("admin", "operator", "user")
-        self._passwords = {user: password for user in users if (password := camera.options.password(user)) is not None}
+        self._passwords = self._first_passwords()
         self._table: dict[str, Setting] = {setting.name: setting for setting in kept()}
-        self._now = {name: setting.first for name, setting in self._table.items()}
+        self._now = {name: setting.first for name, setting in self._table.items()} | self._of_options()
         self._saved = dict(self._now)
-        self._saved_live: dict[str, str] = {}
-        self._modes = {axis: _DIRECTIONS[axis][0] for axis in AXES}
-        self._speeds = dict.fromkeys(AXES, 100)
+        self._factory = dict(self._now)
+        self._asked: dict[str, str] = {}
+        """Set, but neither told nor heeded before its commit."""
+        self._dnr_before = "low"
         self._outputs = {1: "break", 2: "break"}
-        self._output_ms = {1: 0, 2: 0}
+        self._readers = self._read_from_the_camera()
+        self._effects = self._done_by_the_camera()
+        for name, effect in self._effects.items():
+            if name.startswith("application.event"):
+                effect(self._now[name])
+        self._motion = Motion(camera, self)
         self._live = dict(self._live_ones())
-        self._save_live()
 
     def answer(self, request: Request) -> bytes:
         """The whole HTTP answer to a request for /api/param."""
@@ -89,19 +83,67 @@ class Params:
         allows = self._now["network.access_control(stream_out).logic"] == "allow"
         return bool(named) and listed != allows
 
+    def lose_power(self) -> None:
+        """What was not saved is as before (guide 6.2, 6.3, 6.7); what was never taken over is forgotten."""
+        self._asked.clear()
+        self._hold(self._saved)
+        self._log.clear()
+        self._motion.power_off()
+
+    @property
+    def http_address(self) -> tuple[str, int]:
+        """Where the camera serves HTTP, by its settings."""
+        return self._now["network.interface.ip"], int(self._now["network.http.port"])
+
+    @property
+    def motion(self) -> Motion:
+        return self._motion
+
+    # ---- what is kept; Motion asks it too
+
+    def told(self, name: str) -> str:
+        """What a get of a kept parameter answers."""
+        reader = self._readers.get(name)
+        return reader() if reader is not None else self._now[name]
+
+    def put(self, name: str, value: str) -> None:
+        """Holds from now on, until power off."""
+        self._now[name] = value
+        if (effect := self._effects.get(name)) is not None:
+            effect(value)
+
+    def commit(self, group: str) -> None:
+        """What was changed of that group lasts, and holds."""
+        for name, setting in self._table.items():
+            if setting.group.name != group:
+                continue
+            if name in self._asked:
+                self.put(name, self._asked.pop(name))
+            self._saved[name] = self.told(name)
+
+    def _hold(self, values: dict[str, str]) -> None:
+        for name, value in values.items():
+            if self.told(name) != value or self._now[name] != value:
+                self.put(name, value)
+
     def _line(self, name: str, value: str | None, user: str, *, too_long: bool) -> str:
         # The guide prints canera. in two places and camera. everywhere else (fact sheet 5.4): both are taken.
         known = "camera." + name.removeprefix("canera.") if name.startswith("canera.") else name
+        # The guide prints input_pin where it sets an output's duration (guide 6.5).
+        known = re.sub(r"input_pin(\.pin\([12]\)\.duration)", r"output_pin\1", known)
         try:
             if too_long:
-                raise Refused("400 Bad Request")
+                raise Refused(_BAD)
+            if self._camera.options.model.startswith("VN-V686U") and known.startswith(_LACKING):
+                raise Refused(_UNKNOWN)
             if value is None:
                 return self._got(name, known, user)
             return f"{name}&{self._set(known, _decoded(value), user)}"
         except Refused as refused:
-            return f"{name}&{refused}"
+            # Guide 6.6 prints 206 without a name.
+            return str(refused) if str(refused).startswith("206") else f"{name}&{refused}"
         except ValueError:
-            return f"{name}&400 Bad Request"
+            return f"{name}&{_BAD}"
 
     def _got(self, name: str, known: str, user: str) -> str:
         live, setting = self._live.get(known), self._table.get(known)
@@ -110,144 +152,215 @@ class Params:
         if live is not None and live.get is not None:
             _allow(user, live.get_by)
             return f"{name}={live.get()}&{_OK}" if known != "system.log" else live.get()
-        if setting is not None:
+        if setting is not None and setting.get_by:
             _allow(user, setting.get_by)
-            return f"{name}={self._now[known]}&{_OK}"
-        raise Refused("404 Not Found")
+            return f"{name}={self.told(known)}&{_OK}"
+        raise Refused(_UNKNOWN)
 
     def _set(self, known: str, value: str, user: str) -> str:
         live, setting = self._live.get(known), self._table.get(known)
         if live is not None and live.set is not None:
             _allow(user, live.set_by)
             live.set(value)
-            return _changed(live.commit)
+            return f"202 Accepted({live.hint})" if live.hint else _OK
         if setting is None:
-            raise Refused("404 Not Found")
+            raise Refused(_UNKNOWN)
         _allow(user, setting.set_by)
-        stepped = setting.stepped(self._now[known], value) if value in ("+", "-") else value
-        if stepped is None or not setting.check(stepped):
-            raise Refused("400 Bad Request")
-        self._now[known] = stepped
-        if not setting.commit:
-            self._saved[known] = stepped
-        return _changed(setting.commit)
+        if self._does(known, value):
+            return _OK
+        before = self._asked.get(known, self.told(known))
+        stepped = setting.stepped(before, value) if value in ("+", "-") else _found(known, value)
+        if stepped is None or not setting.check(stepped) or not self._suits(known, stepped):
+            raise Refused(_BAD)
+        self._take(setting, stepped)
+        return _changed(setting.group)
 
-    def _live_ones(self) -> dict[str, _Live]:
+    def _take(self, setting: Setting, value: str) -> None:
+        name = setting.name
+        if setting.group.late:
+            self._asked[name] = value
+            return
+        self.put(name, value)
+        self._follow(name, value)
+        if not setting.group.name:
+            self._saved[name] = value
+
+    # ---- words that do something at a kept parameter
+
+    def _does(self, name: str, value: str) -> bool:
+        """Carries out a word that is done and not kept; False for any other value."""
+        if (match := _AREA_STATUS.fullmatch(name)) is not None and value in ("edit", "save", "clear", "exit"):
+            self._motion.edit_area(int(match[1]), value)
+        elif name == "camera.motion.auto_return.status" and value in ("start", "stop"):
+            self._motion.auto_return(value)
+        elif value == "restart" and name in ("network.dns.status", "network.ntp.status", "network.vsip_server.status"):
+            self.commit(name.split(".")[1].removesuffix("_server"))
+        else:
+            return False
+        return True
+
+    def _suits(self, name: str, value: str) -> bool:
+        """What the guide says of values together."""
+        told = self.told
+        match name:
+            case "encode(1).quality":
+                low, high = (10, 100) if told("encode(1).framesize") == "vga" else (3, 33)
+                return low <= int(value.removesuffix("k")) <= high
+            case "camera.shutter":
+                return int(value) < 250 or told("camera.image.senseup_limit") == "0"
+            case "application.object.prerec":
+                return value != "0" or told("application.object.postrec") != "0"
+            case "application.object.postrec":
+                return value != "0" or told("application.object.prerec") != "0"
+            case "camera.motion.auto_tracking(2).zoom_limit":
+                return float(value) <= float(told("camera.motion.auto_tracking(2).max_zoom"))
+            case "network.gateway(ipv4)":
+                return told("network.interface.dhcp.status") == "off"
+            case "network.ntp.interval":
+                unit = self._asked.get("network.ntp.unit", told("network.ntp.unit"))
+                return int(value) <= (31 if unit == "day" else 60)
+        return True
+
+    def _follow(self, name: str, value: str) -> None:
+        """What changes with it (guide 6.2, 6.3)."""
+        match name, value:
+            case "encode(1).framesize", "vga" | "qvga":
+                kilobytes = int(self._now["encode(1).quality"].removesuffix("k"))
+                fits = 10 <= kilobytes <= 100 if value == "vga" else kilobytes <= 33
+                if not fits or value == "qvga":
+                    kilobytes = kilobytes * 3 if value == "vga" else max(3, kilobytes // 3)
+                    self.put("encode(1).quality", f"{min(100, kilobytes)}k")
+            case "encode(2).cbr_mode", "vbr":
+                self.put("encode(2).framerate", "30")
+            case "camera.image.dnr", "off":
+                if self._now["camera.image.3ddnr"] != "off":
+                    self._dnr_before = self._now["camera.image.3ddnr"]
+                self.put("camera.image.3ddnr", "off")
+            case "camera.image.dnr", "on":
+                if self._now["camera.image.3ddnr"] == "off":
+                    self.put("camera.image.3ddnr", self._dnr_before)
+            case "camera.image.3ddnr", _:
+                self.put("camera.image.dnr", "off" if value == "off" else "on")
+
+    # ---- where values live in the camera itself
+
+    def _of_options(self) -> dict[str, str]:
         camera = self._camera
-        ones = {
-            "camera.id": _Live(lambda: camera.camera_id, self._set_camera_id, "camera.status=save"),
-            "camera.status": _Live(self._preset, self._save_or_restore),
-            "camera.detection.status": _Live(
-                lambda: _on_off(camera.motion_detection), self._set_detection, "camera.status=save"
-            ),
-            "camera.motion.auto_tracking(1).status": _Live(
-                lambda: "moving" if camera.tracking else "stop", self._set_tracking
-            ),
-            "camera.motion.position.speed": _Live(
-                lambda: str(camera.mount.preset_speed), self._set_preset_speed, "camera.status=save"
-            ),
-            "encode(1).status": _Live(None, self._save),
-            "encode(2).status": _Live(None, self._save),
-            "encode(1).framesize": _Live(lambda: camera.jpeg_size, self._set_jpeg_size, "encode(1).status=save"),
-            "network.interface.ip": _Live(lambda: camera.options.host),
-            "system.model": _Live(lambda: camera.options.model),
-            "system.date": _Live(self._date, self._set_date, set_by=ADMIN),
-            "system.status": _Live(None, self._set_system_status, set_by=ADMIN),
-            "system.log": _Live(self._log.text, get_by=ADMIN),
+        return {
+            "camera.id": camera.camera_id,
+            "encode(2).framesize": camera.settings.frame_size,
+            "encode(2).framerate": camera.settings.rate_text,
+            "encode(2).iframeinterval": str(camera.settings.i_interval),
+            "encode(2).bitrate": str(camera.settings.bitrate_bps),
+            "network.interface.ip": camera.options.host,
         }
-        ones |= (
-            self._encode_ones()
-            | self._destination_ones()
-            | self._event_ones()
-            | self._motion_ones()
-            | self._preset_ones()
-            | self._pin_ones()
-        )
-        for part in _REVISIONS:
-            ones[f"system.software.revision({part})"] = _Live(lambda: "V3-00")
-        for user in self._passwords:
-            ones[f"system.password.{user}"] = _Live(None, self._password_setter(user), set_by=ADMIN)
-        return ones
 
-    def _encode_ones(self) -> dict[str, _Live]:
+    def _read_from_the_camera(self) -> dict[str, Callable[[], str]]:
         camera = self._camera
-        commit = "encode(2).status=save"
+        return {
+            "camera.id": lambda: camera.camera_id,
+            "camera.detection.status": lambda: _on_off(camera.motion_detection),
+            "encode(1).framesize": lambda: camera.jpeg_size,
+            "encode(2).framesize": lambda: camera.settings.frame_size,
+            "encode(2).framerate": lambda: camera.settings.rate_text,
+            "encode(2).iframeinterval": lambda: str(camera.settings.i_interval),
+            "encode(2).bitrate": lambda: str(camera.settings.bitrate_bps),
+        }
 
-        def change(name: str, of: Callable[[str], Any]) -> Callable[[str], None]:
+    def _done_by_the_camera(self) -> dict[str, Callable[[str], None]]:
+        camera = self._camera
+
+        def sets(name: str, of: Callable[[str], Any] = str) -> Callable[[str], None]:
+            return lambda value: setattr(camera, name, of(value))
+
+        def encodes(name: str, of: Callable[[str], Any] = str) -> Callable[[str], None]:
             return lambda value: camera.change(**{name: of(value)})
 
         return {
-            # The guide's hint names encode(1) here: either saves both (fact sheet 5.4).
-            "encode(2).framesize": _Live(
-                lambda: camera.settings.frame_size, change("frame_size", str), "encode(1).status=save"
-            ),
-            "encode(2).framerate": _Live(lambda: camera.settings.rate_text, change("frame_rate", _frame_rate), commit),
-            "encode(2).iframeinterval": _Live(
-                lambda: str(camera.settings.i_interval), change("i_interval", int), commit
-            ),
-            "encode(2).bitrate": _Live(
-                lambda: str(camera.settings.bitrate_bps), change("bitrate_bps", _bitrate), commit
-            ),
+            "camera.id": sets("camera_id"),
+            "camera.detection.status": sets("motion_detection", "on".__eq__),
+            "camera.motion.position.speed": lambda value: setattr(camera.mount, "preset_speed", int(value)),
+            "encode(1).framesize": sets("jpeg_size"),
+            "encode(2).framesize": encodes("frame_size"),
+            "encode(2).framerate": encodes("frame_rate", Fraction),
+            "encode(2).iframeinterval": encodes("i_interval", int),
+            "encode(2).bitrate": encodes("bitrate_bps", int),
+        } | {
+            f"application.event({number}).{key}": partial(self._events.hold, number, key)
+            for number in self._events.numbers
+            for key in ("action", "trigger")
         }
 
-    def _destination_ones(self) -> dict[str, _Live]:
+    def _first_passwords(self) -> dict[str, str]:
+        return {user: password for user in _USERS if (password := self._camera.options.password(user)) is not None}
+
+    def listens_on(self, port: int) -> None:
+        """The port that HTTP is served on at first: what the factory gave this camera."""
+        for values in (self._now, self._saved, self._factory):
+            values["network.http.port"] = str(port)
+
+    # ---- parameters that do something
+
+    def _live_ones(self) -> dict[str, Live]:
+        camera = self._camera
+        ones = {
+            "camera.status": Live(self._preset, self._save_or_restore),
+            "encode(1).status": Live(None, self._saver("encode")),
+            "encode(2).status": Live(None, self._saver("encode")),
+            "network.interface.status": Live(None, self._restart_network, set_by=ADMIN),
+            "network.http.status": Live(None, self._restart_http),
+            "network.http(configuration).status": Live(None, self._restart_http),
+            "network.gateway(ipv6)": Live(lambda: ""),
+            "network.interface.mac": Live(lambda: _MAC),
+            "system.model": Live(lambda: camera.options.model),
+            "system.date": Live(self._date, self._set_date, set_by=ADMIN),
+            "system.status": Live(None, self._set_system_status, set_by=ADMIN),
+            "system.log": Live(self._log.text, get_by=ADMIN),
+        }
+        ones |= self._motion.live() | self._event_ones() | self._pin_ones() | self._multicast_ones()
+        for number in range(1, 9):
+            ones[f"network.interface.ipv6.link_local({number})"] = Live(self._link_local_getter(number))
+            ones[f"network.interface.ipv6.global({number})"] = Live(lambda: "")
+        for part in _REVISIONS:
+            ones[f"system.software.revision({part})"] = Live(lambda: "V3-00")
+        for user in self._passwords:
+            ones[f"system.password.{user}"] = Live(None, self._password_setter(user), set_by=ADMIN)
+        return ones
+
+    def _event_ones(self) -> dict[str, Live]:
+        return {
+            f"application.event({number}).status": Live(
+                partial(self._events.status, number), partial(self._set_event, number), get_by=OPERATORS
+            )
+            for number in self._events.numbers
+        }
+
+    def _set_event(self, number: int, value: str) -> None:
+        if value == "restart":
+            self.commit(f"event({number})")
+            self._events.restart(number)  # guide 6.4: on after restart makes it work again
+        else:
+            self._events.switch(number, _is_on(value))
+
+    def _pin_ones(self) -> dict[str, Live]:
+        ones = {}
+        for number in (1, 2):
+            ones[f"peripheral.input_pin.pin({number}).status"] = Live(self._input_getter(number))
+            output = f"peripheral.output_pin.pin({number}).status"
+            ones[output] = Live(self._output_getter(number), self._output_setter(number))
+        return ones
+
+    def _multicast_ones(self) -> dict[str, Live]:
         ones = {}
         for number, to in self._camera.destinations.items():
             name = f"network.destination({number})"
-            # The hint names host=save (fact sheet 5.4).
-            hint = f"{name}.host=save"
-            ones[f"{name}.status"] = _Live(partial(to.get, "status"), partial(to.set, "status"), get_by=OPERATORS)
+            hint = f"{name}.host=save"  # so the guide prints it (fact sheet 5.4)
+            ones[f"{name}.status"] = Live(partial(to.get, "status"), partial(to.set, "status"), get_by=OPERATORS)
             for key in ("host", "port", "framerate") if number == JPEG else ("host", "port"):
-                ones[f"{name}.{key}"] = _Live(
-                    partial(to.get, key), partial(to.set, key), hint, set_by=ADMIN, get_by=OPERATORS, keeps_itself=True
+                ones[f"{name}.{key}"] = Live(
+                    partial(to.get, key), partial(to.set, key), set_by=ADMIN, get_by=OPERATORS, hint=hint
                 )
         return ones
-
-    def _event_ones(self) -> dict[str, _Live]:
-        ones = {}
-        for number in events.NUMBERS:
-            name = f"application.event({number})"
-            for key in events.KEYS:
-                commit = "" if key == "status" else f"{name}.status=restart"
-                get, change = partial(self._events.get, number, key), partial(self._events.set, number, key)
-                ones[f"{name}.{key}"] = _Live(get, change, commit, get_by=OPERATORS, keeps_itself=True)
-        return ones
-
-    def _motion_ones(self) -> dict[str, _Live]:
-        ones = {}
-        for axis in AXES:
-            name = f"camera.motion.{axis}"
-            ones[name] = _Live(self._place_getter(axis), self._mover(axis))
-            ones[f"{name}.status"] = _Live(self._moving_getter(axis), self._starter(axis))
-            ones[f"{name}.mode"] = _Live(None, self._mode_setter(axis))
-            ones[f"{name}.speed"] = _Live(None, self._speed_setter(axis))
-        return ones
-
-    def _preset_ones(self) -> dict[str, _Live]:
-        ones = {}
-        for number in PRESETS:
-            name = f"camera.position({number})"
-            ones[f"{name}.status"] = _Live(self._registered_getter(number), self._preset_setter(number))
-            ones[f"{name}.comment"] = _Live(self._title_getter(number), self._title_setter(number))
-        return ones
-
-    def _pin_ones(self) -> dict[str, _Live]:
-        ones = {}
-        for number in (1, 2):
-            ones[f"peripheral.input_pin.pin({number}).status"] = _Live(self._input_getter(number))
-            output = f"peripheral.output_pin.pin({number})"
-            ones[f"{output}.status"] = _Live(self._output_getter(number), self._output_setter(number))
-            ones[f"{output}.duration"] = _Live(self._duration_getter(number), self._duration_setter(number))
-            # The guide prints input_pin where it sets an output's duration (guide 6.5).
-            ones[f"peripheral.input_pin.pin({number}).duration"] = _Live(None, self._duration_setter(number))
-        return ones
-
-    # What the parameters do.
-
-    def _set_camera_id(self, value: str) -> None:
-        if len(value.encode("utf-8")) > 40:
-            raise ValueError("longer than 40 bytes")
-        self._camera.camera_id = value
 
     def _preset(self) -> str:
         preset = self._camera.mount.preset(time.monotonic())
@@ -255,44 +368,31 @@ class Params:
 
     def _save_or_restore(self, value: str) -> None:
         if value == "restore":
-            self._restore()
+            names = [name for name, setting in self._table.items() if setting.group.name == "camera"]
+            self._hold({name: self._saved[name] for name in names})
         else:
-            self._save(value)
+            self._saver("camera")(value)
 
-    def _save(self, value: str) -> None:
-        if value != "save":
-            raise ValueError("only save is known")
-        self._saved = dict(self._now)
-        self._save_live()
+    def _saver(self, group: str) -> Callable[[str], None]:
+        def save(value: str) -> None:
+            if value != "save":
+                raise ValueError("only save is known")
+            self.commit(group)
 
-    def _save_live(self) -> None:
-        names = [
-            name for name, live in self._live.items() if live.commit and live.get is not None and not live.keeps_itself
-        ]
-        self._saved_live = {name: get() for name in names if (get := self._live[name].get) is not None}
+        return save
 
-    def _restore(self) -> None:
-        self._now = dict(self._saved)
-        for name, value in self._saved_live.items():
-            live = self._live[name]
-            if live.set is not None and live.get is not None and live.get() != value:
-                live.set(value)
+    def _restart_network(self, value: str) -> None:
+        if value != "restart":
+            raise ValueError("only restart is known")
+        self.commit("interface")
+        self._begin_restart()
 
-    def _set_detection(self, value: str) -> None:
-        self._camera.motion_detection = _is_on(value)
-
-    def _set_tracking(self, value: str) -> None:
-        if value not in ("start", "stop"):
-            raise ValueError("start or stop")
-        self._camera.tracking = 2 if value == "start" else 0
-
-    def _set_preset_speed(self, value: str) -> None:
-        self._camera.mount.preset_speed = _percent(value)
-
-    def _set_jpeg_size(self, value: str) -> None:
-        if value not in ("vga", "qvga"):
-            raise ValueError("vga or qvga")
-        self._camera.jpeg_size = value
+    def _restart_http(self, value: str) -> None:
+        if value != "restart":
+            raise ValueError("only restart is known")
+        self.commit("http")
+        # The answer goes out first.
+        asyncio.get_running_loop().call_later(0.05, self._serve_http)
 
     def _date(self) -> str:
         return datetime.fromtimestamp(self._camera.clock_us() / _US, UTC).strftime("%Y%m%d%H%M%S")
@@ -303,10 +403,26 @@ class Params:
 
     def _set_system_status(self, value: str) -> None:
         if value == "initialize":
-            self._saved = {name: setting.first for name, setting in self._table.items()}
+            self._initialize()
         elif value != "restart":
             raise ValueError("restart or initialize")
-        self._restore()
+        self.commit("system")
+        self._begin_restart()
+
+    def _initialize(self) -> None:
+        """Everything as from the factory (guide 6.17)."""
+        self._asked.clear()
+        self._saved = dict(self._factory)
+        self._passwords = self._first_passwords()
+        for number in self._events.numbers:
+            self._events.switch(number, False)
+        for destination in self._camera.destinations.values():
+            destination.forget()
+        self._hold(self._saved)
+        self._motion.forget()
+
+    def _begin_restart(self) -> None:
+        self.lose_power()
         # The answer goes out first.
         asyncio.get_running_loop().call_later(0.05, self._restart)
 
@@ -318,78 +434,9 @@ class Params:
 
         return change
 
-    def _place_getter(self, axis: str) -> Callable[[], str]:
-        at = AXES.index(axis)
-        return lambda: f"{self._camera.mount.at(time.monotonic())[at] / 100:.2f}"
-
-    def _mover(self, axis: str) -> Callable[[str], None]:
-        def move(value: str) -> None:
-            match = _MOVE.fullmatch(value)
-            if match is None:
-                raise ValueError("no position")
-            hundredths = int(match[2]) * 100 + int((match[3] or "0").ljust(2, "0"))
-            if match[1]:
-                self._camera.mount.go_by(axis, -hundredths if match[1] == "-" else hundredths, time.monotonic())
-            else:
-                self._camera.mount.go(axis, hundredths, time.monotonic())
-
-        return move
-
-    def _moving_getter(self, axis: str) -> Callable[[], str]:
-        return lambda: "moving" if self._camera.mount.is_moving(axis, time.monotonic()) else "stop"
-
-    def _starter(self, axis: str) -> Callable[[str], None]:
-        def start(value: str) -> None:
-            if value not in ("start", "stop"):
-                raise ValueError("start or stop")
-            sign = -1 if self._modes[axis] == _DIRECTIONS[axis][0] else 1
-            share = sign * self._speeds[axis] / 100 if value == "start" else 0.0
-            self._camera.mount.turn(axis, share, time.monotonic())
-
-        return start
-
-    def _mode_setter(self, axis: str) -> Callable[[str], None]:
-        def change(value: str) -> None:
-            if value not in _DIRECTIONS[axis]:
-                raise ValueError("no direction")
-            self._modes[axis] = value
-
-        return change
-
-    def _speed_setter(self, axis: str) -> Callable[[str], None]:
-        def change(value: str) -> None:
-            self._speeds[axis] = _percent(value)
-
-        return change
-
-    def _registered_getter(self, number: int) -> Callable[[], str]:
-        return lambda: "registered" if self._camera.mount.has_preset(number) else "unregistered"
-
-    def _preset_setter(self, number: int) -> Callable[[str], None]:
-        def act(value: str) -> None:
-            mount, now_s = self._camera.mount, time.monotonic()
-            match value:
-                case "goto":
-                    mount.go_to_preset(number, now_s)
-                case "save":
-                    mount.save_preset(number, now_s)
-                case "initialize":
-                    mount.forget_preset(number)
-                case _:
-                    raise ValueError("goto, save or initialize")
-
-        return act
-
-    def _title_getter(self, number: int) -> Callable[[], str]:
-        return lambda: self._camera.mount.title(number)
-
-    def _title_setter(self, number: int) -> Callable[[str], None]:
-        def change(value: str) -> None:
-            if len(value) > _TITLE_CHARACTERS:
-                raise ValueError("longer than 32 characters")
-            self._camera.mount.name_preset(number, value)
-
-        return change
+    def _link_local_getter(self, number: int) -> Callable[[], str]:
+        on = "network.interface.ipv6.status"
+        return lambda: "fe80::280:88ff:fe00:1aef" if number == 1 and self._now[on] == "on" else ""
 
     def _input_getter(self, number: int) -> Callable[[], str]:
         return lambda: self._camera.pins[number]
@@ -403,22 +450,9 @@ class Params:
                 raise ValueError("make or break")
             self._outputs[number] = value
             back = "break" if value == "make" else "make"
-            if self._output_ms[number]:
-                asyncio.get_running_loop().call_later(
-                    self._output_ms[number] / 1000, self._outputs.__setitem__, number, back
-                )
-
-        return change
-
-    def _duration_getter(self, number: int) -> Callable[[], str]:
-        return lambda: str(self._output_ms[number])
-
-    def _duration_setter(self, number: int) -> Callable[[str], None]:
-        def change(value: str) -> None:
-            milliseconds = int(value)
-            if milliseconds and not 100 <= milliseconds <= 5000:
-                raise ValueError("0, or 100 to 5000")
-            self._output_ms[number] = milliseconds
+            for_ms = int(self._now[f"peripheral.output_pin.pin({number}).duration"])
+            if for_ms:
+                asyncio.get_running_loop().call_later(for_ms / 1000, self._outputs.__setitem__, number, back)
 
         return change
 
@@ -434,34 +468,20 @@ def _allow(user: str, roles: frozenset[str]) -> None:
         raise Refused("401 Unauthorized")
 
 
-def _changed(commit: str) -> str:
-    return f"202 Accepted({commit})" if commit else _OK
+def _found(name: str, value: str) -> str:
+    """What a word stands for that lets the camera find the value itself (guide 6.2)."""
+    return {("camera.iris", "manual"): "50", ("camera.image.white_balance", "op_auto"): "manual"}.get(
+        (name, value), value
+    )
+
+
+def _changed(group: Group) -> str:
+    return f"202 Accepted({group.hint})" if group.hint else _OK
 
 
 def _decoded(value: str) -> str:
     """A value as sent; `%00` is blank (guide 6.1)."""
     return "" if value == "%00" else unquote(value, errors="strict")
-
-
-def _frame_rate(value: str) -> Fraction:
-    rate = Fraction(value)
-    if rate not in FRAME_RATES:
-        raise ValueError("no such frame rate")
-    return rate
-
-
-def _bitrate(value: str) -> int:
-    rate = int(value)
-    if not 64_000 <= rate <= 8_000_000:
-        raise ValueError("64000 to 8000000")
-    return rate
-
-
-def _percent(value: str) -> int:
-    number = int(value)
-    if not 0 <= number <= 100:
-        raise ValueError("0 to 100")
-    return number
 
 
 def _on_off(state: bool) -> str:

@@ -57,6 +57,11 @@ class Log:
         if camera.options.logs_alarms:
             camera.on_change.append(self._note)
 
+    def clear(self) -> None:
+        """As at power off (guide 6.18)."""
+        self._born_s = time.monotonic()
+        self._lines.clear()
+
     def text(self) -> str:
         """The answer to system.log."""
         alive_s = int(time.monotonic() - self._born_s)

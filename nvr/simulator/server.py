@@ -101,6 +101,10 @@ class Simulator:
         doors = self._doors[camera]
         return doors.http.port, doors.alarm.port, None if doors.search is None else doors.search.port
 
+    def lose_power(self, camera: Camera | None = None) -> None:
+        """Cuts that camera's power (the first one's) for a moment: it is away as long as a restart takes."""
+        self._doors[camera or self.camera].http.lose_power()
+
     def own_engine(self, camera: Camera, settings: EncodeSettings) -> None:
         """The camera leaves the encoder it shares; its stream goes on with an I-VOP."""
         engine = camera.engine.heir(settings)

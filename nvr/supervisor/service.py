@@ -127,12 +127,21 @@ class Answers:
 
     def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
         """Raises a manual alarm; the id of its clip. Raises NotThere, NotPossible."""
-        unit = self._units.get(camera)
-        if unit is None:
-            raise NotThere(f"there is no camera '{camera}'; the cameras are: {', '.join(sorted(self._units))}")
+        unit = self._unit(camera)
         if unit.standing().state in (State.OFF, State.FAILED):
             raise NotPossible(f"the camera '{camera}' is {unit.standing().state} now, so there is nothing to keep")
         return {"camera": camera, "clip": unit.alarms.trigger(note)}
+
+    def planned_restart(self, camera: str, seconds: float) -> dict[str, Any]:
+        """The camera is about to restart. Raises NotThere."""
+        self._unit(camera).restarts(seconds)
+        return {"camera": camera, "seconds": seconds}
+
+    def _unit(self, camera: str) -> CameraUnit:
+        unit = self._units.get(camera)
+        if unit is None:
+            raise NotThere(f"there is no camera '{camera}'; the cameras are: {', '.join(sorted(self._units))}")
+        return unit
 
     def _camera(self, name: str, unit: CameraUnit) -> dict[str, Any]:
         now = unit.standing()

@@ -20,6 +20,8 @@ from nvr.record.keeper import Keeper
 from nvr.store.rows import SpanKind
 from nvr.supervisor.alarms import AlarmWatch
 from nvr.supervisor.restart import Backoff
+from nvr.supervisor.settings import SettingsWatch
+from nvr.supervisor.tour_watch import TourWatch
 from nvr.supervisor.view_watch import ViewWatch
 from nvr.supervisor.ways import Way, Ways
 from nvr.units import US, PanTiltZoom
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _RATE_TICKS: Final = 5  # rates over the last seconds: low-water wake-ups come four times a second
 _RESTART_S: Final = 120.0  # a camera's start takes about a minute
+_RESTART_PATIENCE: Final = 2.0  # times as long as it should take
 _FRESH_US: Final = 5 * US  # no frame for longer is not recording, whatever the connection says
 
 
@@ -83,6 +86,8 @@ class CameraUnit:
         *,
         wanted: bool,
         view: ViewWatch | None = None,
+        settings: SettingsWatch | None = None,
+        tours: TourWatch | None = None,
         on_state: Callable[[State, str | None], None] | None = None,
     ) -> None:
         self.recorder = recorder = keeper.recorder
@@ -94,6 +99,8 @@ class CameraUnit:
         self._counts = counts
         self._clock = clock
         self._wanted = wanted
+        self._settings = settings
+        self._tours = tours
         self._on_state = on_state
         self._backoff = Backoff(random.random)
         self._stopping = asyncio.Event()
@@ -122,12 +129,15 @@ class CameraUnit:
             return
         async with asyncio.TaskGroup() as group:
             group.create_task(self.alarms.run(), name=f"alarms {self.recorder.camera.slug}")
-            asking = None
-            if self._ways.poll is not None:
-                asking = group.create_task(self._ways.poll.run(), name=f"position {self.recorder.camera.slug}")
+            watches = (("settings", self._settings), ("tours", self._tours), ("position", self._ways.poll))
+            beside = [
+                group.create_task(watch.run(), name=f"{name} {self.recorder.camera.slug}")
+                for name, watch in watches
+                if watch is not None
+            ]
             await self._attempts()
-            if asking is not None:
-                asking.cancel()
+            for task in beside:
+                task.cancel()
 
     def stop(self) -> None:
         """Takes what has arrived, then ends: `run` returns. Sealing what was recorded is the recorder's `close`."""
@@ -135,6 +145,10 @@ class CameraUnit:
         self.alarms.stop()
         if self._feed is not None:
             self._feed.stop()
+
+    def restarts(self, for_s: float) -> None:
+        """The same, told about how long the camera's own words say it takes."""
+        self.expect_restart(max(_RESTART_S, for_s * _RESTART_PATIENCE))
 
     def expect_restart(self, within_s: float = _RESTART_S) -> None:
         """The camera is told to restart: say so before; while it is away nothing is missing, it is off."""
@@ -220,6 +234,8 @@ class CameraUnit:
             self._trouble.over("camera is back")
             self._counts.connected = True
             self._counts.expected_fps = self._announced_fps()
+            if self._settings is not None:
+                self._settings.connected()
             log.info("camera sends video", extra={"camera": camera, "action": "connected"})
         else:
             feed = self._feed
@@ -271,6 +287,8 @@ class CameraUnit:
         """Looks after what frames alone do not drive."""
         self._keeper.tick()
         self.alarms.tick()
+        if self._tours is not None and self._counts.connected:
+            self._tours.tick(self._feed.position if self._feed is not None else None)
         self._counts.last_frame_us = self._keeper.last_us
         self._counts.prebuffer_s = self._keeper.ring.span_us / US
         self._counts.prebuffer_bytes = self._keeper.ring.bytes

@@ -17,8 +17,9 @@ from nvr.camera.feed import VideoFeed
 from nvr.camera.looks import PositionPoll
 from nvr.camera.multicast import MulticastFeed, MulticastPlan
 from nvr.camera.snapshot import snapshot
+from nvr.camera.turn import Turn, turn_path
 from nvr.clock import Clock
-from nvr.config import Camera, Config, Volume
+from nvr.config import Camera, Config, ConfigError, Volume
 from nvr.jvc.params import Login
 from nvr.media.durable import Disk
 from nvr.media.frame import Frame
@@ -49,6 +50,8 @@ from nvr.store.sweep import Sweeper
 from nvr.store.volumes import VolumeThread
 from nvr.supervisor.alarms import AlarmWatch, Snapshots, known_from
 from nvr.supervisor.clip_rows import ClipRows
+from nvr.supervisor.settings import SettingsWatch
+from nvr.supervisor.tour_watch import TourWatch
 from nvr.supervisor.unit import CameraUnit
 from nvr.supervisor.view_watch import ViewWatch
 from nvr.supervisor.ways import Ways
@@ -392,7 +395,25 @@ def make_unit(
     looking = None
     if view is not None:
         looking = ViewWatch(camera_id, slug, view, store.index, counts, clock, watch.happen)
-    return CameraUnit(_ways_of(slug, camera, control, clock), keeper, watch, counts, clock, wanted=wanted, view=looking)
+    settings = SettingsWatch(
+        camera.settings.values, control, recorder.camera, store.index, counts, clock, enforce=camera.settings.enforce
+    )
+    tours = config.tours(slug)
+    touring = TourWatch(tours, control, slug, clock) if tours is not None and control is not None else None
+    unit = CameraUnit(
+        _ways_of(slug, camera, control, clock),
+        keeper,
+        watch,
+        counts,
+        clock,
+        wanted=wanted,
+        view=looking,
+        settings=settings,
+        tours=touring,
+    )
+    if control is not None:
+        control.on_restart = unit.restarts
+    return unit
 
 
 def _view_of(slug: str, config: Config, reader: Reader) -> ExpectedView | None:
@@ -433,11 +454,23 @@ def _nowhere() -> None:
 
 def _control_of(slug: str, camera: Camera, config: Config, clock: Clock) -> Control | None:
     """The camera's parameters, where a login is configured. Raises ConfigError where its password cannot be read."""
-    credentials = config.credentials(slug)
-    if credentials is None:
+    login = _login_of(slug, config)
+    if login is None:
         return None
-    login = Login(credentials.user, credentials.password.get_secret_value())
-    return Control((camera.host, camera.http_port), login, clock)
+
+    def login_again() -> Login | None:
+        # A password that was changed by nvr camera set is in its file by now.
+        with contextlib.suppress(ConfigError):
+            return _login_of(slug, config)
+        return None
+
+    turn = Turn(turn_path(config.data_dir, slug))
+    return Control((camera.host, camera.http_port), login, clock, turn=turn, login_again=login_again)
+
+
+def _login_of(slug: str, config: Config) -> Login | None:
+    credentials = config.credentials(slug)
+    return None if credentials is None else Login(credentials.user, credentials.password.get_secret_value())
 
 
 def _shelves_for(camera: Camera, shelves: Shelves) -> Shelves:

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from nvr.store.errors import DiskFull, IndexDamaged, StoreBusy, VolumeMissing
-from nvr.web.api import clips, events, index, reload, status, trigger
+from nvr.web.api import cameras, clips, events, index, reload, status, trigger
 from nvr.web.body import BadBody, read
 from nvr.web.caller import Caller
 from nvr.web.openapi import document
@@ -33,6 +33,7 @@ ROUTES: Final = (
     Path("GET", "/api/v1/events/stream", Permission.VIEW, events.follow, streams=True),
     Path("POST", "/api/v1/trigger", Permission.OPERATE, trigger.trigger, body=trigger.Trigger),
     Path("POST", "/api/v1/reload", Permission.ADMIN, reload.reload),
+    Path("POST", "/api/v1/camera/restart", Permission.ADMIN, cameras.restart, body=cameras.Restart),
     Path("POST", "/api/v1/clips/lock", Permission.OPERATE, clips.lock, body=clips.Lock),
     Path("POST", "/api/v1/index/repair", Permission.ADMIN, index.repair, body=index.Repair),
 )

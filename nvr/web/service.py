@@ -61,3 +61,7 @@ class Service(Protocol):
     def trigger(self, camera: str, note: str | None) -> dict[str, Any]:
         """`{camera, clip}`: raises a manual alarm; `clip` is the id of its clip. Raises NotThere, NotPossible."""
         ...
+
+    def planned_restart(self, camera: str, seconds: float) -> dict[str, Any]:
+        """`{camera, seconds}`: the camera is about to be away for about so long. Raises NotThere."""
+        ...

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from nvr.web.address import SOCKET_NAME
 from nvr.web.app import build
 from nvr.web.listening import serve
 from nvr.web.service import NotThere
+from tests.cli.one_camera import NVR, Place
 
 NOON_US = 1_763_899_200 * US
 """2025-11-23T12:00:00Z: a Sunday without anything to do with clocks."""
@@ -73,6 +75,7 @@ class Daemon:
     trouble: Exception | None = None
     triggered: list[tuple[str, str | None]] = field(default_factory=list)
     clips: dict[int, bool] = field(default_factory=dict)
+    restarts: list[tuple[str, float]] = field(default_factory=list)
     repaired: list[Finding] = field(default_factory=list)
 
     def status(self) -> dict[str, Any]:
@@ -98,6 +101,10 @@ class Daemon:
             raise self.trouble
         self.triggered.append((camera, note))
         return {"camera": camera, "clip": 40 + len(self.triggered)}
+
+    def planned_restart(self, camera: str, seconds: float) -> dict[str, Any]:
+        self.restarts.append((camera, seconds))
+        return {"camera": camera, "seconds": seconds}
 
 
 class Site:
@@ -291,3 +298,36 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(scope="module")
+def simulated_camera() -> Iterator[int]:
+    """The HTTP port of a camera."""
+    words = [
+        NVR,
+        "simulate",
+        "--http-port",
+        "0",
+        "--alarm-port",
+        "0",
+        "--frame-size",
+        "qvga",
+        "--restart-seconds",
+        "0.2",
+    ]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(json.loads(process.stdout.readline())["cameras"][0]["http_port"])
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def place(tmp_path: Path, simulated_camera: int, capsys: pytest.CaptureFixture[str]) -> Place:
+    place = Place(tmp_path, simulated_camera, capsys)
+    place.configure()
+    password = tmp_path / "gate.password"
+    password.write_text("jvc\n")
+    password.chmod(0o600)
+    return place

@@ -16,9 +16,11 @@ from nvr.config import (
     Config,
     Expect,
     MetricsListen,
+    PatrolTable,
     RecordBySchedule,
     Recording,
     Retention,
+    ReturnTable,
     RuleTable,
     ScheduleTable,
     TimelapseTable,
@@ -53,7 +55,7 @@ def test_the_example_configuration_is_right_as_it_stands() -> None:
 
 
 def test_the_example_is_right_with_every_comment_that_holds_a_key_made_a_key(tmp_path: Path) -> None:
-    text = re.sub(r"^# (\w+ = |\[)", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^# ([\w\"].*? = |\[)", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
     # Two ways to give one password stand side by side there.
     text = re.sub(r"^password = .*$", "", text, flags=re.MULTILINE)
     (tmp_path / "config.toml").write_text(text)
@@ -87,10 +89,18 @@ def test_every_key_is_in_the_example_with_a_word_about_it(table: type, header: s
         key = field.alias or name
         if header == "" and key in ("volume", "recording", "retention", "metrics", "camera", "schedule", "rule"):
             assert re.search(rf"^(# )?\[+{key}[\].]", text, re.MULTILINE), key
+        elif (table, key) == (Camera, "settings"):
+            assert "\n# [camera.gate.settings]\n" in text
         elif table is Camera and key == "timelapse":
             assert re.search(r"^# \[camera\.gate\.timelapse\]", text, re.MULTILINE)
         else:
             assert re.search(rf"^(# )?{key} = \S.* # \S", section, re.MULTILINE), f"{header} {key}"
+
+
+@pytest.mark.parametrize(("key", "table"), [("patrol", PatrolTable), ("return_to", ReturnTable)])
+def test_every_key_of_a_camera_that_is_moved_is_in_the_example(key: str, table: type) -> None:
+    (shown,) = re.findall(rf"^# {key} = (\{{.*?\}})", EXAMPLE.read_text(), flags=re.MULTILINE)
+    assert tomllib.loads(f"it = {shown}")["it"].keys() == table.model_fields.keys()  # type: ignore[attr-defined]
 
 
 def test_every_key_of_a_record_by_schedule_is_in_the_example() -> None:

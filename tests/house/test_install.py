@@ -50,6 +50,7 @@ def test_the_wheel_carries_the_revisions_and_nothing_foreign(wheel: Path) -> Non
     assert {f"nvr/migrations/versions/{name}" for name in revisions} | {"nvr/migrations/env.py"} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"nvr"}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    assert "nvr/jvc/catalogue.toml" in names
     assert [name for name in names if name.endswith(".pyc")] == []
 
 

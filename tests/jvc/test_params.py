@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nvr.jvc import params
-from nvr.jvc.errors import ApiRefused, ProtocolError
+from nvr.jvc.errors import ApiRefused, ProtocolError, RecordingFull
 from nvr.jvc.params import Answer, AnswerParser, Line, Login, Outcome
 from tests.jvc.cuts import feed_all, guide, in_steps, in_two, pieces
 
@@ -228,12 +228,18 @@ def test_a_value_in_another_alphabet_is_read() -> None:
             "application.event(1).status=restart",
         ),
         ("a&202 Accepted", Outcome(202, "Accepted"), ""),
-        ("206 Partial Content", Outcome(206, "Partial Content"), None),
     ],
 )
 def test_what_came_of_a_set_is_told(said: str, outcome: Outcome, commit: str | None) -> None:
     told = params.outcome_of(body(f"{said}\r\n"), "a")
     assert (told, told.commit) == (outcome, commit)
+
+
+@pytest.mark.parametrize("said", ["206 Partial Content", "a&206 Partial Content, auto_trace(timeout)"])
+def test_a_recording_that_is_full_is_a_refusal_of_its_own(said: str) -> None:
+    with pytest.raises(RecordingFull) as told:
+        params.outcome_of(body(f"{said}\r\n"), "a")
+    assert told.value.code == 206
 
 
 def test_a_refusal_in_the_body_carries_its_code_and_text() -> None:

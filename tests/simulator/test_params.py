@@ -122,13 +122,13 @@ def test_kept_settings_step_are_saved_and_restored() -> None:
                 "camera.image.pedestal&202 Accepted(camera.status=save)"
             )
             await _said(simulator, "camera.image.pedestal=+")
-            assert await _said(simulator, "camera.image.pedestal") == "camera.image.pedestal=80&200 OK"
+            assert await _said(simulator, "camera.image.pedestal") == "camera.image.pedestal=100&200 OK"
             assert await _said(simulator, "canera.status=save") == "canera.status&200 OK"
             await _said(simulator, "camera.image.pedestal=0")
             await _said(simulator, "camera.id=Other%20one")
             assert simulator.camera.camera_id == "Other one"
             await _said(simulator, "camera.status=restore")
-            assert await _said(simulator, "camera.image.pedestal") == "camera.image.pedestal=80&200 OK"
+            assert await _said(simulator, "camera.image.pedestal") == "camera.image.pedestal=100&200 OK"
             assert simulator.camera.camera_id == "Camera01"
             await _said(simulator, "camera.id=%00")
             assert await _said(simulator, "camera.id") == "camera.id=&200 OK"
