@@ -79,6 +79,7 @@ class HealthWatch:
             clock_offset_s=None if math.isnan(counts.clock_offset_s) else counts.clock_offset_s,
             fan_failed=counts.fan_failed == 1,
             promise_broken=bool(counts.promise_broken),
+            settings_drifted=counts.settings_drifted > 0,
         )
 
     def _backup_age_s(self) -> float:

@@ -16,9 +16,6 @@ RULES = HOME / "deploy/prometheus/nvr.rules.yml"
 CASES = sorted((HOME / "deploy/prometheus").glob("*.test.yml"))
 BOARD = HOME / "deploy/grafana/nvr.json"
 
-_OF_ROOMS_TO_COME = {  # contracted names; each goes from this list when the room that counts it is there
-    "nvr_camera_settings_drifted",
-}
 _OF_PROMETHEUS = {"up", "process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total"}
 ALERTS = re.findall(r"^      - alert: (\w+)$", RULES.read_text(), re.MULTILINE)
 
@@ -78,7 +75,7 @@ def test_rules_name_only_metrics_that_are_there() -> None:
     text = re.sub(r"^\s+(summary|runbook|- alert|#).*$", "", text, flags=re.MULTILINE)
     named = _metrics_in(text)
     assert "nvr_camera_last_frame_timestamp_seconds" in named
-    assert named - set(HELP) - _OF_ROOMS_TO_COME - _OF_PROMETHEUS == set()
+    assert named - set(HELP) - _OF_PROMETHEUS == set()
 
 
 def test_the_board_names_only_metrics_that_are_there() -> None:

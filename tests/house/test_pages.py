@@ -21,8 +21,6 @@ from nvr.store.ledger import OFF_REASONS
 HOME: Final = Path(__file__).parents[2]
 PAGES: Final = sorted((HOME / "docs").glob("*.md"))
 README: Final = HOME / "README.md"
-_OF_ROOMS_TO_COME: Final = {"camera diff", "camera apply"}
-"""Commands that the runbook names for alerts of metrics that are to come with them."""
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 each_page_and_the_readme = pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.name)
@@ -63,14 +61,14 @@ def _calls(text: str) -> Iterator[tuple[str, list[str]]]:
             continue
         words = shlex.split(found[1].replace("…", ""))
         two = " ".join(words[:2])
-        length = 2 if two in COMMANDS or two in _OF_ROOMS_TO_COME else 1
+        length = 2 if two in COMMANDS else 1
         yield " ".join(words[:length]), words[length:]
 
 
 @each_page_and_the_readme
 def test_every_command_that_a_page_names_is_there_with_its_options(page: Path) -> None:
     for command, rest in _calls(page.read_text()):
-        if command in _OF_ROOMS_TO_COME or command in ("run", "simulate"):
+        if command in ("run", "simulate"):
             continue
         assert command in COMMANDS, f"nvr {command}"
         if command in {words.split()[0] for words in COMMANDS if " " in words}:
