@@ -488,6 +488,14 @@ def test_a_first_frame_that_came_late_is_made_good_without_a_jump(late: float, r
     assert len(runs(seen)) == 1
 
 
+@pytest.mark.parametrize("fps", RATES)
+def test_a_first_frame_that_came_late_makes_no_other_frames_time_wrong(fps: float) -> None:
+    timeline = Timeline()
+    seen = list(record(Camera(fps=fps), 20, Network(stalls=[(0, 0.8)]), timeline=timeline))
+    assert [one.frame.ticks * one.frame.time_base for one in seen] == [n / Fraction(fps) for n in range(len(seen))]
+    assert timeline.jumps == 0
+
+
 def test_a_slow_start_that_drains_for_a_minute_ends_right() -> None:
     network = Network(bits_per_second=2.3e6, stalls=[(0, 3)], send_buffer=512_000)
     timeline = Timeline()
