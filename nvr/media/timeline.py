@@ -47,7 +47,7 @@ _YOUNG_SETTLE_S = 2
 
 _SLACK_US = 50_000  # by how much stream time may seem to precede arrival: noise of the envelope, one tick of 1/30
 _YOUNG_SLACK_US = 250_000  # the envelope still starts from one late frame
-_FIRST_SLACK_US = US  # until two frames told an interval: the first one waited for its camera, or for a busy start of ours
+_FIRST_SLACK_US = US  # until two frames told an interval: the first one waited for its camera, or for a busy start
 _STALL_US = 500_000  # twice the low-water wake-up: later than this needs a stall or a pause
 _LOST_FRAMES = 4  # damaged units at a time; more would let a clock's step pass for them
 _TRUSTED = 2  # GOVs that moved and agreed before a GOV may contradict the VOPs …
