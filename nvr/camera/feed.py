@@ -6,6 +6,7 @@ clocks are read once for it.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from nvr.camera.answers import host_line, judge
@@ -51,6 +52,9 @@ class VideoFeed(Attempt):
         self._tick: asyncio.TimerHandle | None = None
         self._vigil = Vigil(patience, 0)
         self._low_water = LowWater(0)
+        self._is_later = False
+        self._taken: list[tuple[bytes, int, int]] = []
+        """Bytes that were only taken so far, with both clocks at that moment."""
         self._is_stopped = False
 
     async def run(self) -> None:
@@ -71,6 +75,8 @@ class VideoFeed(Attempt):
         finally:
             if self._tick is not None:
                 self._tick.cancel()
+            with suppress(LinkError):  # of the two troubles the one that ended the link is told
+                self._catch_up()
             await link.close()
 
     def stop(self) -> None:
@@ -83,10 +89,20 @@ class VideoFeed(Attempt):
             self._link.drain()
             self._link.end()
 
-    def collect(self) -> None:
-        """Takes what the kernel holds back; to be called every 250 ms by whoever said `collected`."""
-        if self._link is not None and self._link.low_water > 1:
+    def collect(self, *, later: bool = False) -> None:
+        """Takes what the kernel holds back; to be called every 250 ms by whoever said `collected`.
+
+        `later`: it is only taken, with the time at which it came, and looked through the next time: a processor that
+        has turned to other things in between needs little longer for twice as much.
+        """
+        if self._link is None:
+            return
+        if self._link.low_water > 1:
+            self._is_later = later
             self._link.drain(all_of_it=False)
+            self._is_later = False
+        if not later:
+            self._link.guarded(self._catch_up)
 
     def watch(self, watched: bool) -> None:
         """Says whether somebody waits for each picture; takes effect at once when somebody does."""
@@ -101,6 +117,19 @@ class VideoFeed(Attempt):
         mono_us, utc_us = self._clock.mono_us(), self._clock.utc_us()
         self.bytes_received += len(data)
         self.last_bytes_mono_us = mono_us
+        if self._is_later:
+            self._taken.append((bytes(data), mono_us, utc_us))
+        else:
+            self._catch_up()
+            self._look_through(data, mono_us, utc_us)
+
+    def _catch_up(self) -> None:
+        """Looks through what was only taken so far."""
+        taken, self._taken = self._taken, []
+        for data, mono_us, utc_us in taken:
+            self._look_through(data, mono_us, utc_us)
+
+    def _look_through(self, data: bytes | memoryview, mono_us: int, utc_us: int) -> None:
         try:
             for event in self.parser.feed(data):
                 if isinstance(event, EsBytes):

@@ -120,7 +120,7 @@ class MulticastFeed(Attempt):
             self._on_readable()
         self._over.set()
 
-    def collect(self) -> None:
+    def collect(self, *, later: bool = False) -> None:
         """Four times a second: goes on without packets that were waited for long enough."""
         self._guarded(self._give_up)
 

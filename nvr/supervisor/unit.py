@@ -278,10 +278,10 @@ class CameraUnit:
 
     # ---- now and then, called by the daemon for all units in one wake-up
 
-    def collect(self) -> None:
-        """Four times a second: takes what has arrived."""
+    def collect(self, *, later: bool) -> None:
+        """Four times a second: takes what has arrived; `later`: it may be looked through the next time."""
         if self._feed is not None:
-            self._feed.collect()
+            self._feed.collect(later=later)
 
     def tick(self) -> None:
         """Looks after what frames alone do not drive."""

@@ -440,3 +440,58 @@ def test_pictures_that_the_kernel_holds_below_the_mark_are_not_taken_for_silence
             assert frames[-1].data == pictures()[6]
 
     run(loop, story())
+
+
+@pytest.mark.parametrize("ends", ["collected", "closed", "stopped"])
+def test_what_is_only_taken_is_looked_through_the_next_time_with_its_own_time(loop: str, ends: str) -> None:
+    async def story() -> None:
+        calm, more, bye = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(ANSWER)
+            while not calm.is_set():
+                for data in pictures():
+                    writer.write(part(data))
+                    await asyncio.sleep(0.001)
+            await more.wait()
+            writer.write(b"".join(map(part, pictures()[1:4])))  # far below the mark together
+            await bye.wait()
+
+        async with peer(talk) as address:
+            clock = AgeingClock()
+            frames: list[Frame] = []
+            patience = replace(HASTY, silence_s=60, picture_s=60, tick_s=0.02)
+            feed = VideoFeed(address, clock, frames.append, patience=patience, collected=True)
+            task = asyncio.get_running_loop().create_task(feed.run(), name="video")
+            await until(lambda: len(frames) > 5)
+            clock.passed_us = 20 * US
+            await until(lambda: feed._link is not None and feed._link.low_water >= 4096)
+            feed._patience = replace(patience, tick_s=60)  # from here on only `collect` drains
+            calm.set()
+            await asyncio.sleep(0.2)
+            feed.collect()
+            count, received = len(frames), feed.bytes_received
+            more.set()
+            while feed.bytes_received == received:
+                await asyncio.sleep(0.001)
+                feed.collect(later=True)
+            came_utc_us = clock.utc_us()
+            assert len(frames) == count
+            await asyncio.sleep(0.2)
+            match ends:
+                case "collected":
+                    feed.collect()
+                    assert len(frames) == count + 3
+                    feed.stop()
+                case "closed":
+                    bye.set()
+                case _:
+                    feed.stop()
+            await asyncio.wait([task])
+            assert isinstance(task.exception(), LinkLost if ends == "closed" else type(None))
+            assert [frame.data for frame in frames[count:]] == pictures()[1:4]
+            assert frames[-1].utc_us < came_utc_us + US // 10
+            bye.set()
+
+    run(loop, story())
