@@ -12,6 +12,7 @@ from nvr.cli.archive import LAST_US, known_camera
 from nvr.cli.asked import FromOption, ToOption, asked
 from nvr.cli.daemon import tell
 from nvr.cli.errors import NotWellError, WrongUseError
+from nvr.cli.export import export as export_window
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json, print_json_list, print_table, size_text
 from nvr.cli.times import duration_text, iso_utc, local_text
 from nvr.clock import HostClock
@@ -316,8 +317,6 @@ def _copied(clip: Clip, settings: config.Config, out: Path, *, force: bool) -> l
 
 def _cut(clip: Clip, reader: Reader, settings: config.Config, out: Path, *, force: bool) -> list[_File]:
     """The clip's window, cut from what is on disk of it."""
-    from nvr.cli.export import export as export_window  # it brings FFmpeg, which no other command needs
-
     if clip.start_us is None:
         raise NotWellError(f"nothing of clip {clip.id} is recorded{' yet' if clip.state is ClipState.OPEN else ''}")
     end_us = clip.end_us

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,17 +12,16 @@ from nvr.cli.archive import LAST_US, known_camera, live_of, path_of, segments
 from nvr.cli.asked import TIME, FromOption, ToOption, asked
 from nvr.cli.covered import covered
 from nvr.cli.errors import WrongUseError
+from nvr.cli.export import export
 from nvr.cli.printing import ConfigOption, JsonOption, note, print_json_list, print_table, size_text
 from nvr.cli.times import duration_text, iso_utc, local_text
 from nvr.clock import HostClock
+from nvr.media.stitch import Stitched
 from nvr.store.corrected import Corrected
 from nvr.store.ledger import Covered
 from nvr.store.reader import open_reader
 from nvr.store.rows import Segment, SegmentState
 from nvr.units import US, UtcMicros
-
-if TYPE_CHECKING:
-    from nvr.media.stitch import Stitched
 
 commands = typer.Typer(help="What was recorded, what was not and why.", no_args_is_help=True)
 
@@ -106,10 +105,9 @@ def export_(
     """Write one MP4 of a camera's time, bit-exact, or where it looked at each picture, or both.
 
     It begins at the last key picture before --from, so that it plays from its first picture. Over a gap the last
-    picture stands. Where the camera's picture changed its size, what follows is a second file FILE-2.
+    picture stands. Where the camera's picture changed its size, or a gap lasts half a day, what
+    follows is a second file FILE-2.
     """
-    from nvr.cli.export import export  # it brings FFmpeg, which no other command needs
-
     if out is None and table is None:
         raise WrongUseError("name what to write: -o FILE for the pictures, --csv FILE for where the camera looked")
     settings = config.load(config.find(config_file))

@@ -185,7 +185,7 @@ def test_the_way_to_the_daemon_loads_nothing_of_the_shell() -> None:
     assert loaded & heavy == set()
 
 
-def test_export_alone_brings_ffmpeg() -> None:
+def test_the_shell_brings_nothing_that_only_the_daemon_needs() -> None:
     loaded = loaded_by("nvr.cli.shell")
     assert "typer" in loaded
     assert loaded & {"av", "uvicorn", "starlette", "alembic"} == set()
