@@ -43,7 +43,7 @@ check: $(STAMP)
 
 soak: $(STAMP)
 	@echo "nvr: soak tests"
-	$(BIN)/pytest -m soak || [ $$? -eq 5 ]  # 5: pytest found none
+	$(BIN)/pytest -m soak -o faulthandler_timeout=0 || [ $$? -eq 5 ]  # 5: pytest found none
 	echo "nvr: benches"
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.rebuild

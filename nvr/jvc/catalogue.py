@@ -212,12 +212,12 @@ class Named:
         return text
 
     def agree(self, one: str, other: str) -> bool:
-        """Whether two values mean the same: 10 and 10.00, ff and FF, two figures of the same step inside."""
+        """Whether two values mean the same: 10 and 10.00, ff and FF, a figure and what it may be rounded to."""
         if one == other:
             return True
         a, b = number_of(one), number_of(other)
         if a is not None and b is not None and self._is_numeric:
-            return a == b or self._same_step(float(a), float(b))
+            return a == b or self._may_be_rounded(float(a), float(b))
         if self._is_mask or "<rrggbb>" in self.parameter.values or "<mac>" in self.parameter.values:
             return one.lower() == other.lower()
         return False
@@ -271,13 +271,13 @@ class Named:
         decimals = max((kind.decimals for kind in self.parameter.settable if isinstance(kind, Range)), default=0)
         return f"{value:.{decimals}f}" if decimals else f"{value:g}"
 
-    def _same_step(self, one: float, other: float) -> bool:
+    def _may_be_rounded(self, one: float, other: float) -> bool:
+        """A camera that has only so many steps may tell the nearest one of what it was given."""
         scale = next((kind for kind in self.parameter.told if isinstance(kind, Range)), None)
         if self.parameter.steps is None or scale is None:
             return False
         width = float(scale.high - scale.low) / (self.parameter.steps - 1)
-        low = float(scale.low)
-        return round((one - low) / width) == round((other - low) / width)
+        return abs(one - other) <= width / 2
 
 
 class NotAllowed(ValueError):
