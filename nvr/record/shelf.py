@@ -80,7 +80,7 @@ class Shelf:
         self.is_late = False
         """The start is over: a volume that is found from now on is recovered by itself."""
         self.looking = False
-        """A look waits on the I/O thread or hangs there; set by whoever asks for it."""
+        """A look waits on the I/O thread or hangs there."""
         self.is_there = False
         """The last look found the volume and measured it."""
         self.retired = False
@@ -190,6 +190,12 @@ class Shelf:
         if gathered:
             # Its cost was weighed piece by piece; nobody but the loop adds to the queue.
             self.thread.put(cost_bytes, _do_all, gathered)
+
+    def ask_to_look(self) -> None:
+        """Has the I/O thread look, unless the last look still waits or hangs there."""
+        if not self.looking:
+            self.looking = True  # first: the thread may be done before `put` is
+            self.put(0, self.look)
 
     def look(self) -> None:
         """Recognises the volume, measures its space, and says whether it takes footage."""

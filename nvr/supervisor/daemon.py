@@ -599,8 +599,7 @@ class Daemon:
         """Each volume on its own thread, unless the last look still hangs there."""
         for shelf in self._store.shelves.all:
             shelf.note_state()
-            if not shelf.looking:
-                shelf.looking = shelf.put(0, shelf.look)
+            shelf.ask_to_look()
 
 
 def _path_of(identity: Identity) -> str:

@@ -135,6 +135,24 @@ def test_a_disk_that_does_not_answer_is_stuck_counted_once_and_said_by_the_loop(
     assert state(room) == "ok"
 
 
+def test_a_volume_is_looked_at_again_however_quickly_a_look_was_done(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = room.shelf.put
+
+    def put_and_be_overtaken(cost_bytes: int, do: Callable[..., None]) -> bool:
+        """The I/O thread is done before the loop goes on."""
+        is_taken = put(cost_bytes, do)
+        room.settle()
+        return is_taken
+
+    monkeypatch.setattr(room.shelf, "put", put_and_be_overtaken)
+    for _ in range(2):
+        room.shelf.is_there = False
+        room.shelf.ask_to_look()
+        assert room.shelf.is_there
+
+
 # ---- where a camera's day is kept
 
 

@@ -26,9 +26,8 @@ _ENCODE: Final = EncodeSettings(frame_size="qvga", frame_rate=Fraction(15), i_in
 _CAMERAS: Final = ("always", "waiting")
 _PRE_S: Final = 1
 _SYNC_S: Final = 1
-_NEAR_US: Final = (
-    US / _ENCODE.frame_rate
-)  # time is slewed within a file, and nobody knows how long its last picture stood
+_NEAR_US: Final = 2 * US / _ENCODE.frame_rate
+"""Time is slewed within a file, and nobody knows how long its last picture stood."""
 _LOST_S: Final = _SYNC_S + 1.0
 """What a crash may take (design 5): the open fragment, and what was unread in socket and queue."""
 
