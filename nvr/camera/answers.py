@@ -2,7 +2,7 @@
 
 from nvr.camera.errors import CameraBusy, LoginRefused, NotACamera
 from nvr.camera.link import Address
-from nvr.jvc.stream import StreamHead
+from nvr.jvc.answer import StreamHead
 
 _HTTP_PORT = 80
 

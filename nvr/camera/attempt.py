@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from nvr.clock import Clock
-from nvr.jvc.stream import EsBytes, StreamHead
+from nvr.jvc.answer import StreamHead
+from nvr.jvc.stream import EsBytes
 from nvr.media.frame import Frame
 from nvr.media.splitter import UnitSplitter
 from nvr.media.timeline import Timeline

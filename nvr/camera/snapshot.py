@@ -8,9 +8,9 @@ from nvr.camera.answers import host_line, judge
 from nvr.camera.errors import CameraBusy, LinkError, LinkLost, LinkStalled, NotACamera
 from nvr.camera.link import Address, Link
 from nvr.jvc import jpeg
+from nvr.jvc.answer import StreamHead
 from nvr.jvc.errors import ProtocolError
 from nvr.jvc.jpeg import JpegParser, Picture, PictureFacts
-from nvr.jvc.stream import StreamHead
 
 _CONNECT_S: Final = 5.0
 _PICTURE_S: Final = 10.0  # 100 kB (guide 6.3) over a modem line

@@ -5,15 +5,15 @@ alone. The first byte of the body says which (fact sheet 1.3): a camera may do o
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from nvr.jvc.answer import AnswerParser, StreamHead
 from nvr.jvc.errors import ProtocolError
-from nvr.jvc.http import HeadParser, check_host, excerpt, size
+from nvr.jvc.http import check_host, excerpt, size
 from nvr.jvc.items import clock_us, flag, number, text
-from nvr.jvc.parts import MAX_PAN, MAX_TILT, MAX_ZOOM, PartHeadParser
-from nvr.jvc.stream import StreamHead, stream_head
+from nvr.jvc.parts import MAX_PAN, MAX_TILT, MAX_ZOOM
 from nvr.jvc.types import Position
 
 RATES: Final = (
@@ -44,8 +44,6 @@ _DECIMAL: Final = re.compile(rb"(\d{1,3})(?:\.(\d{1,4}))?")
 _AREA: Final = re.compile(rb"(\d{1,4}),(\d{1,4})-(\d{1,4}),(\d{1,4})")
 _COLOR: Final = re.compile(rb"(\d{1,3})-(\d{1,3})-(\d{1,3})")
 _VERSION: Final = b"JVC "
-
-_Step = Callable[[bytes | memoryview, int, list["StreamHead | Picture"]], int]
 
 
 class Area(NamedTuple):
@@ -144,43 +142,15 @@ def facts(file: bytes) -> PictureFacts:
     )
 
 
-class JpegParser:
+class JpegParser(AnswerParser[Picture]):
     """One answer to `request`, out of any cut of its bytes."""
 
     def __init__(self) -> None:
-        self.trouble: ProtocolError | None = None
-        """Why nothing more can be read. Where events came before it in the same bytes, they are given out first."""
-        self.ended = False
-        """The camera sent a closing delimiter: its stream is over, what follows is ignored."""
+        super().__init__()
         self.damaged = 0
         """Parts that hold no JPEG."""
-        self._head = HeadParser()
-        self._head_begun = False
-        self._step: _Step = self._take_head
-        self._part_heads = PartHeadParser()
         self._in_parts = False
-        self._position: Position | None = None
-        self._missing = 0
         self._file = FileCutter()
-        self._part = bytearray()
-
-    def feed(self, data: bytes | memoryview) -> list[StreamHead | Picture]:
-        """Takes the next bytes, gives out what they complete.
-
-        Raises ProtocolError, now or at the next call: `trouble` says at once.
-        """
-        if self.trouble is not None:
-            raise self.trouble
-        events: list[StreamHead | Picture] = []
-        at, end = 0, len(data)
-        try:
-            while at < end:
-                at = self._step(data, at, events)
-        except ProtocolError as trouble:
-            self.trouble = trouble
-            if not events:
-                raise
-        return events
 
     @property
     def cut(self) -> str | None:
@@ -192,17 +162,6 @@ class JpegParser:
         if self._step == self._take_file:
             return "inside a picture" if self._in_parts or self._file.is_begun else None
         return "inside the head of a part" if self._part_heads.carry else None
-
-    def _take_head(self, data: bytes | memoryview, at: int, events: list[StreamHead | Picture]) -> int:
-        self._head_begun = True
-        head = self._head.feed(data[at:])
-        if head is None:
-            return len(data)
-        events.append(stream_head(head))
-        self._step = self._take_first if head.status == 200 else self._ignore
-        body_at = len(data) - len(self._head.rest)
-        self._head.rest = b""
-        return body_at
 
     def _take_first(self, data: bytes | memoryview, at: int, _: list[StreamHead | Picture]) -> int:
         first = data[at]
@@ -249,9 +208,6 @@ class JpegParser:
             if self._in_parts:
                 self._step = self._take_part_head
         return taken
-
-    def _ignore(self, data: bytes | memoryview, _at: int, _events: list[StreamHead | Picture]) -> int:
-        return len(data)
 
 
 class FileCutter:

@@ -5,13 +5,13 @@ camera that does as it likes, the elementary stream comes bare. The first byte o
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from nvr.jvc.answer import AnswerParser, StreamHead
 from nvr.jvc.errors import ProtocolError
-from nvr.jvc.http import Head, HeadParser, check_host, excerpt, size
-from nvr.jvc.parts import MAX_PAN, MAX_TILT, MAX_ZOOM, PartHeadParser
+from nvr.jvc.http import check_host, excerpt, size
+from nvr.jvc.parts import MAX_PAN, MAX_TILT, MAX_ZOOM
 from nvr.jvc.types import Position
 
 MAX_PART: Final = 4 << 20
@@ -24,22 +24,6 @@ _SIZE_AND_POSITION: Final = re.compile(
     rb"([0-9]{1,7})\r\nX-Puls-Pan: ([0-9]{1,5})\r\nX-Puls-Tilt: ([0-9]{1,5})\r\nX-Posi-Zoom: ([0-9]{1,4})\r\n\r\n"
 )
 _MAX_POSITION_LINES: Final = 64  # of which the longest match has 63 bytes behind the digits
-
-_Step = Callable[[bytes | memoryview, int, list["StreamHead | EsBytes"]], int]
-"""Takes what it can of the data from an offset on, notes what it completes, returns the next offset."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamHead:
-    """The camera's answer to a request for video. Any status: whether to go on is the reader's decision."""
-
-    status: int
-    reason: str
-    media_type: str
-    """Content-Type without parameters, lower case. The guide's examples contradict each other: nothing hangs on it."""
-    server: str
-    parameters: dict[str, str]
-    """What the camera says it sends (x-vn…_response): encode, framerate, framesize, ptz_info; often empty."""
 
 
 @dataclass(slots=True)
@@ -63,50 +47,22 @@ def request(host: str, ptz: bool) -> bytes:
     return f"GET /api/video?encode=mpeg4&ptz_info={ptz_info} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("ascii")
 
 
-class StreamParser:
+class StreamParser(AnswerParser[EsBytes]):
     """One answer to `request`, out of any cut of its bytes.
 
     What `feed` is given is copied once where it is kept, so it may be a view of a buffer that is used again afterwards.
     """
 
     def __init__(self) -> None:
-        self.trouble: ProtocolError | None = None
-        """Why nothing more can be read. Where events came before it in the same bytes, they are given out first."""
-        self.ended = False
-        """The camera sent a closing delimiter: its stream is over, what follows is ignored."""
+        super().__init__()
         self.bad_positions = 0
         """Parts whose position lines were incomplete, no numbers, or out of the guide's range."""
-        self._head = HeadParser()
-        self._head_begun = False
-        self._step: _Step = self._take_head
-        self._part_heads = PartHeadParser()
         self._carry = self._part_heads.carry
-        self._part = bytearray()
-        self._missing = 0
-        self._position: Position | None = None
         # The head of the part before, around the digits of its Content-Length: at rest a camera repeats both.
         self._is_known = False
         self._opening = b""
         self._ending = b""
         self._peek = 0
-
-    def feed(self, data: bytes | memoryview) -> list[StreamHead | EsBytes]:
-        """Takes the next bytes, gives out what they complete.
-
-        Raises ProtocolError, now or at the next call: `trouble` says at once.
-        """
-        if self.trouble is not None:
-            raise self.trouble
-        events: list[StreamHead | EsBytes] = []
-        at, end = 0, len(data)
-        try:
-            while at < end:
-                at = self._step(data, at, events)
-        except ProtocolError as trouble:
-            self.trouble = trouble
-            if not events:
-                raise
-        return events
 
     @property
     def cut(self) -> str | None:
@@ -116,17 +72,6 @@ class StreamParser:
         if self._step == self._take_part:
             return f"inside a part, {self._missing} bytes before its end"
         return "inside the head of a part" if self._carry else None
-
-    def _take_head(self, data: bytes | memoryview, at: int, events: list[StreamHead | EsBytes]) -> int:
-        self._head_begun = True
-        head = self._head.feed(data[at:])
-        if head is None:
-            return len(data)
-        events.append(stream_head(head))
-        self._step = self._take_first if head.status == 200 else self._ignore
-        body_at = len(data) - len(self._head.rest)
-        self._head.rest = b""
-        return body_at
 
     def _take_first(self, data: bytes | memoryview, at: int, _: list[StreamHead | EsBytes]) -> int:
         first = data[at]
@@ -140,9 +85,6 @@ class StreamParser:
 
     def _take_bare(self, data: bytes | memoryview, at: int, events: list[StreamHead | EsBytes]) -> int:
         events.append(EsBytes(bytes(data[at:]), None, False))
-        return len(data)
-
-    def _ignore(self, data: bytes | memoryview, _at: int, _events: list[StreamHead | EsBytes]) -> int:
         return len(data)
 
     def _take_parts(self, data: bytes | memoryview, at: int, events: list[StreamHead | EsBytes]) -> int:
@@ -237,11 +179,6 @@ class StreamParser:
             self._part.clear()
             self._step = self._take_parts
         return at + len(piece)
-
-
-def stream_head(head: Head) -> StreamHead:
-    """What an answer's head says to whoever asked for pictures."""
-    return StreamHead(head.status, head.reason, head.media_type, head.get("server"), head.parameters)
 
 
 def _part_size(digits: bytes) -> int:

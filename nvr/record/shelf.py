@@ -323,13 +323,13 @@ class Shelves:
 
     def __init__(self, shelves: Sequence[Shelf]) -> None:
         self.all = tuple(shelves)
+        """Volumes come and go with a reload; recorders choose among those of the moment."""
         self._chosen: dict[str, tuple[int, str]] = {}
         """By camera the day and the volume it is on."""
 
     def settle(self, camera: str, day: int, name: str) -> None:
         """The camera was on this volume on that day, before this start."""
         self._chosen[camera] = (day, name)
-        """Volumes come and go with a reload; recorders choose among those of the moment."""
 
     def choose(self, camera: str, day: int) -> Shelf | None:
         """The volume for this camera on this day (days since the epoch, UTC), or None where none takes footage.

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nvr.jvc.answer import StreamHead
 from nvr.jvc.errors import ProtocolError
 from nvr.jvc.jpeg import MAX_JPEG, ONE, RATES, Area, Color, JpegParser, Picture, PictureFacts, facts, request
-from nvr.jvc.stream import StreamHead
 from nvr.jvc.types import Position
 from tests.jvc.cuts import feed_all, guide, in_two, pieces
 

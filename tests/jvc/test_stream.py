@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nvr.jvc.answer import StreamHead
 from nvr.jvc.errors import ProtocolError
 from nvr.jvc.parts import MAX_PART_HEAD
-from nvr.jvc.stream import MAX_PART, EsBytes, StreamHead, StreamParser, request
+from nvr.jvc.stream import MAX_PART, EsBytes, StreamParser, request
 from nvr.jvc.types import Position
 from tests.jvc.cuts import feed_all, guide, in_two, pieces
 
