@@ -149,6 +149,10 @@ class VideoFeed(Attempt):
 
     def at_end(self) -> LinkError:
         """What it means that the camera closed the connection now."""
+        try:
+            self._catch_up()
+        except LinkError as trouble:
+            return trouble
         cut = self.parser.cut
         if self.bytes_received == 0:
             return CameraBusy("the camera closed without an answer: too many clients, or not serving this address")

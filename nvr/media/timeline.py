@@ -381,7 +381,11 @@ class Timeline:
         if (
             leap
             and self._may_be(by_gov, room_us)
-            and (self._gov_trust >= _TRUSTED or not self._may_be(by_vop, room_us))
+            and (
+                self._gov_trust >= _TRUSTED
+                or not self._may_be(by_vop, room_us)
+                or (leap > 1 and self._gov_trust >= 0 and self._is_borne_out(by_gov, room_us))
+            )
         ):
             step, follows_gov = by_gov, True
         elif vop_is_ordinary or self._may_be(by_vop, room_us):
@@ -428,6 +432,10 @@ class Timeline:
             return False
         slack_us = self._slack_us if self._interval else _FIRST_SLACK_US
         return step * US // self._per_second <= room_us + slack_us
+
+    def _is_borne_out(self, step: int, room_us: int) -> bool:
+        """Whether arrival tells of a pause as long: of whole seconds that are missing, VOPs alone say nothing."""
+        return room_us - step * US // self._per_second <= self._slack_us
 
     def _bridge(self, unit: Unit, claimed: int, lent: int, room_us: int) -> int:
         """The step to a VOP whose time cannot be: the seconds may lie, so may the rest; what remains is arrival."""

@@ -108,14 +108,17 @@ class ClipDesk:
     def trigger(self, call: Call, now_us: int) -> list[Step]:
         """An alarm: opens its rule's clip, or extends it. Footage held back from before must have been kept first.
 
-        One that is told long after it was (from the camera's log) is a clip of its own, over already.
+        One that is told long after it was (from the camera's log), or of a time before what is kept, such as that of an
+        earlier life, is a clip of its own, over already.
         """
-        if not call.lasts and call.until_us + self._patience_us <= now_us:
-            return self._past(call)
+        group = self._first_group_beyond(call.from_us)
+        nothing_comes = call.until_us + self._patience_us <= now_us
+        was_before = call.until_us <= now_us and group is not None and group.start_us >= call.until_us
+        if not call.lasts and (nothing_comes or was_before):
+            return self._past(call, group)
         if call.rule in self._clips:
             return self.again(call, now_us)
         clip = self._file(call, call.from_us)
-        group = self._first_group_beyond(call.from_us)
         if group is not None:
             clip.start_us = self._start_in(group, call)
         clip.is_told_late = clip.until_us is not None and clip.until_us <= now_us
@@ -221,10 +224,9 @@ class ClipDesk:
 
     # ---- clips
 
-    def _past(self, call: Call) -> list[Step]:
+    def _past(self, call: Call, group: _Group | None) -> list[Step]:
         """A clip of what is kept already, or is not: whoever makes its file finds out."""
         clip = _Clip(self._next_clip(), call, call.from_us)
-        group = self._first_group_beyond(call.from_us)
         is_remembered = group is not None and group.start_us < call.until_us
         clip.start_us = self._start_in(group, call) if group is not None and is_remembered else call.from_us
         return [self._opened(clip), CloseClip(clip.number, call.until_us, "done")]

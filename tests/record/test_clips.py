@@ -199,6 +199,14 @@ def test_of_a_time_that_is_remembered_no_more_it_takes_what_is_kept_of_it() -> N
     assert told("K200 ?door@30") == "open 1 door at 20 until 50, close 1 at 50 done"
 
 
+def test_an_alarm_of_an_earlier_life_gets_what_that_one_kept_though_pictures_came_since() -> None:
+    desk = ClipDesk(600, 60, count(1).__next__)
+    desk.on_key_frame(50)
+    steps = desk.trigger(call("door", 20), 51)
+    assert ", ".join(map(said, steps)) == "open 1 door at 10 until 40, close 1 at 40 done"
+    assert not desk.is_open
+
+
 def test_a_state_whose_end_is_told_late_ends_there_and_not_with_the_next_frame() -> None:
     assert told("K0 *door@13 K90 =door@30 F99") == (
         "open 1 door at 0 until over, extend 1 until 50, close 1 at 50 done"
