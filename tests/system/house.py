@@ -112,7 +112,13 @@ class House:
     def configure(self, cameras: Mapping[str, Mapping[str, object]]) -> None:
         """Writes the configuration with these cameras; the next start reads it."""
         self.cameras = cameras
-        self.config.write_text(self._text())
+        self.write_config(self._text())
+
+    def write_config(self, text: str) -> None:
+        """As an editor saves it: a daemon that reads meanwhile sees the one file or the other."""
+        new = self.config.with_suffix(".new")
+        new.write_text(text)
+        new.replace(self.config)
 
     def start(self, environment: Mapping[str, str] | None = None, under: Sequence[str] = ()) -> "Daemon":
         """Starts the daemon, by the command `under` where one is given; it may still be starting when this returns."""

@@ -241,12 +241,14 @@ def test_files_play_at_true_speed(recorded: Recorded, camera: str) -> None:
             assert sample.ticks * movie.time_base == meant, (
                 f"{path}: at {sample.ticks * movie.time_base} s, not {meant}"
             )
-        _check_duration(recorded, path, here, sent[at] if at < len(sent) else None)
+        following = sent[at] if at < len(sent) else None
+        _check_duration(recorded, path, here, following)
         said = label.read(path)
         assert said is not None
         # UTC is slewed towards the host's clock, by a tenth at most while a run is young.
         assert abs(said.slope_ppb) < 110_000_000
-        assert said.utc_us(said.first_tick + movie.duration_ticks) == pytest.approx(said.end_us, abs=100)
+        within_us = 100 + round(_within_s(here, following) * 1_000_000 * 1.11)
+        assert said.utc_us(said.first_tick + movie.duration_ticks) == pytest.approx(said.end_us, abs=within_us)
 
 
 def _seconds_between(first: SentVop, record: SentVop) -> Fraction:
@@ -258,13 +260,17 @@ def _check_duration(recorded: Recorded, path: Path, here: Sequence[SentVop], fol
     seconds = recorded.opened[path].seconds
     assert recorded.opened[path].pictures == len(here)
     if following is not None:
-        # A key picture behind others is written before the next picture says how long it stands: within one picture.
-        within_s = 0.034 if here[-1].key and len(here) > 1 else 0.002
+        within_s = 0.002 + _within_s(here, following)
         assert seconds == pytest.approx(float(_seconds_between(here[0], following)), abs=within_s), path
         return
     pictures = [float(_seconds_between(before, after)) for before, after in pairwise(here)]
     without_last = float(_seconds_between(here[0], here[-1]))
     assert without_last < seconds <= without_last + max(pictures, default=1.0) * 1.01 + 0.002, path
+
+
+def _within_s(here: Sequence[SentVop], following: SentVop | None) -> float:
+    """A key picture behind others is written before the next picture says how long it stands: within one picture."""
+    return 0.034 if here[-1].key and len(here) > 1 and following is not None else 0.0
 
 
 def test_every_moment_is_accounted_for_during_and_after(recorded: Recorded) -> None:

@@ -185,7 +185,7 @@ def _reload(house: House, daemon: Daemon, done: Changed, *, by_signal: bool) -> 
 def _refuse(house: House, daemon: Daemon, done: Changed) -> None:
     """A file that is wrong: by signal, since the command reads it itself before it asks the daemon."""
     right = house.config.read_text()
-    house.config.write_text(right.replace("segment_seconds", "segment_second"))
+    house.write_config(right.replace("segment_seconds", "segment_second"))
     code, _ = house.command("reload")
     os.kill(daemon.pid, signal.SIGHUP)
     until_s = time.monotonic() + 20
@@ -194,7 +194,7 @@ def _refuse(house: House, daemon: Daemon, done: Changed) -> None:
         time.sleep(0.02)
     done.refused.append((code, refused))
     assert list(daemon.states()) == list(house.cameras)
-    house.config.write_text(right)
+    house.write_config(right)
     assert house.command("reload")[0] == 0
     assert (daemon.status() or {})["configuration_refused"] is None
 
