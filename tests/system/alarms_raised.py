@@ -216,7 +216,8 @@ def check_footage(story: Story, camera: str) -> None:
                 at_alarm = bisect_right(sent_at_us, one.at_us) - 1
                 while not sent[at_alarm].complete:
                     at_alarm -= 1
-                if at_alarm >= kept[0]:  # an earlier alarm's picture may lie just before; with which it begins, see above
+                # The picture of an earlier alarm may lie just before the clip; with which one it begins, see above.
+                if at_alarm >= kept[0]:
                     assert at_alarm in kept or not _could_be_kept(sent, at_alarm, clip), f"{clip}: {sent[at_alarm]}"
     files = {path for clip in clips for path in [story.path(clip)]}
     there = set((story.house.volume_path("main") / camera / "clips").rglob("*.mp4*"))
