@@ -39,7 +39,7 @@ class VideoFeed(Attempt):
         """`on_frame` is called synchronously for each frame; what it raises ends the attempt and comes out of `run`.
 
         `collected`: the caller calls `collect` four times a second for all its feeds at once, which costs many cameras
-        fewer wake-ups than each one's own bytes.
+        fewer wake-ups than each one's own bytes and timer.
         """
         super().__init__(clock, on_frame)
         self.address = address
@@ -51,6 +51,8 @@ class VideoFeed(Attempt):
         self._link: Link | None = None
         self._tick: asyncio.TimerHandle | None = None
         self._vigil = Vigil(patience, 0)
+        self._look_due_us: int | None = None
+        """When a collected feed is next looked after."""
         self._low_water = LowWater(0)
         self._is_later = False
         self._taken: list[tuple[bytes, int, int]] = []
@@ -95,14 +97,19 @@ class VideoFeed(Attempt):
         `later`: it is only taken, with the time at which it came, and looked through the next time: a processor that
         has turned to other things in between needs little longer for twice as much.
         """
-        if self._link is None:
+        link, due_us = self._link, self._look_due_us
+        if link is None:
             return
-        if self._link.low_water > 1:
+        if link.low_water > 1:
             self._is_later = later
-            self._link.drain(all_of_it=False)
+            link.drain(all_of_it=False)
             self._is_later = False
         if not later:
-            self._link.guarded(self._catch_up)
+            link.guarded(self._catch_up)
+        if due_us is not None and (now_us := self._clock.mono_us()) >= due_us:
+            tick_us = round(self._patience.tick_s * US)
+            self._look_due_us = max(due_us, now_us - tick_us) + tick_us
+            link.guarded(self._look_after, link)
 
     def watch(self, watched: bool) -> None:
         """Says whether somebody waits for each picture; takes effect at once when somebody does."""
@@ -168,12 +175,13 @@ class VideoFeed(Attempt):
         self.connected_mono_us = now_us
         self._vigil = Vigil(self._patience, now_us)
         self._low_water = LowWater(now_us, collected=self._collected)
-        self._wait_for_tick(link)
+        if self._collected:
+            self._look_due_us = now_us
+        else:
+            self._wait_for_tick(link)
 
     def _wait_for_tick(self, link: Link) -> None:
-        # At the full tick, so that all cameras' feeds are looked after in one wake-up of the loop.
-        loop, tick_s = asyncio.get_running_loop(), self._patience.tick_s
-        self._tick = loop.call_at((loop.time() // tick_s + 1) * tick_s, self._on_tick, link)
+        self._tick = asyncio.get_running_loop().call_later(self._patience.tick_s, self._on_tick, link)
 
     def _on_tick(self, link: Link) -> None:
         link.guarded(self._look_after, link)

@@ -48,7 +48,10 @@ class Place:
 
 
 class Shelf:
-    """One volume in use. It is looked at once a second: a missing disk that is mounted again is used again.
+    """One volume in use.
+
+    It is looked at every few seconds, and every second while it takes no footage, so that a missing disk is used again
+    as soon as it is mounted.
 
     `enter(name, uuid)` makes the volume known to the index and answers its id there; it may block. `recover(shelf)`
     brings files and rows together on a volume that is found only after the start, before anything is written to it.

@@ -15,19 +15,23 @@ class SyncPlan:
 
     fdatasync of a growing file is a journal commit and a device flush each; fifty cameras make 25 of them a second,
     which an SSD bears at half a millisecond of CPU each and a spinning disk cannot do. One syncfs speaks for all files
-    at once, but makes every camera of the volume wait for it, and for whatever else is written to that file system. So
-    few files are synced one by one while that keeps the I/O thread for less than `_BUSY` of its time, many together;
-    where even that takes longer than the interval, the interval is stretched.
+    at once, but waits for whatever else is written to that file system too. So few files are synced one by one while
+    that keeps the I/O thread for less than `_BUSY` of its time, many together; fewer still together where that takes
+    no longer, as on a disk that only we write to. Where even that takes longer than the interval, it is stretched.
     """
 
     _MANY = 16
-    _FEW = 12  # well below, so that the plan does not swing between the two
+    _SOME = 6
+    _DEARER = 3  # times as long as its files one by one, and more than a trifle: others write to this file system
+    _TRIFLE_US = 20_000
     _BUSY = 0.25
     _CALM = 0.10
     _WEIGHT = 0.05  # of the newest sync in the mean: about twenty syncs of memory
 
     def __init__(self, sync_us: int) -> None:
         self._wanted_us = sync_us
+        self._many = self._SOME
+        """So many open files are synced together."""
         self._mean_file_us = 0.0
         self._mean_volume_us = 0.0
         self.how = How.FILE
@@ -65,9 +69,14 @@ class SyncPlan:
         else:
             self._mean_volume_us += (us - self._mean_volume_us) * self._WEIGHT
             self._mean_file_us *= 1 - self._WEIGHT / 10  # forget slowly, so that a disk that recovered is tried again
-        busy = self._mean_file_us * self.open_files / self._wanted_us
-        if self.how is How.FILE and self.open_files > 1 and (busy > self._BUSY or self.open_files >= self._MANY):
-            self.how = How.VOLUME
-            self._mean_volume_us = 0.0
-        elif self.how is How.VOLUME and busy < self._CALM and self.open_files <= self._FEW:
+        one_by_one_us = self._mean_file_us * self.open_files
+        busy = one_by_one_us / self._wanted_us
+        if self.how is How.FILE:
+            if self.open_files > 1 and (busy > self._BUSY or self.open_files >= self._many):
+                self.how = How.VOLUME
+                self._mean_volume_us = 0.0
+        elif self.open_files < self._MANY and self._mean_volume_us > max(self._DEARER * one_by_one_us, self._TRIFLE_US):
+            self._many = self._MANY
+            self.how = How.FILE
+        elif busy < self._CALM and self.open_files <= self._many * 3 // 4:  # well below: no swinging between the two
             self.how = How.FILE

@@ -68,7 +68,7 @@ _FIRST_SWEEP_S: Final = 2.0  # cameras first; a disk that filled up while nvr wa
 _LEAVE_S: Final = 2.0  # for a unit that is told to stop: it waits for nothing but its own sockets
 _COLLECT_S: Final = 0.25  # what a crash of this process may lose in sockets; half a second of video fits in one
 _COLLECTS_PER_LOOK: Final = 4
-_COLLECTS_PER_LOOK_AROUND: Final = 12
+_COLLECTS_PER_LOOK_AROUND: Final = 12  # in the same wake-up as a look
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
 _ANSWER_S: Final = 10.0
 _BACKUP_AT: Final = (2, 15)  # UTC; whatever the zone, some hour of the night or a quiet one
@@ -529,33 +529,29 @@ class Daemon:
 
     def _on_tick(self, due: int, failed: "asyncio.Future[None]") -> None:
         late_s = max(0.0, self._loop.time() - due * _COLLECT_S)
-        try:
-            self._collect(later=due % 2 == 1)
-            if due % _COLLECTS_PER_LOOK == 0:
-                self._metrics.event_loop_lag.observe(late_s)
-                self._look()
-            if due % _COLLECTS_PER_LOOK_AROUND == 1:
-                self._look_around()
-        except Exception as bug:  # noqa: BLE001 - ends the watch, and with it the daemon
-            failed.set_exception(bug)
-        else:
-            self._wait_for_tick(failed)
-
-    def _collect(self, *, later: bool) -> None:
         shelves = self._store.shelves.all
         for shelf in shelves:
             shelf.gather()
         try:
             for unit in self._units.values():
-                unit.collect(later=later)
+                unit.collect(later=due % 2 == 1)
+            if due % _COLLECTS_PER_LOOK == 0:
+                self._metrics.event_loop_lag.observe(late_s)
+                self._look()
+            if due % _COLLECTS_PER_LOOK_AROUND == 0:
+                self._look_around()
+        except Exception as bug:  # noqa: BLE001 - ends the watch, and with it the daemon
+            failed.set_exception(bug)
+        else:
+            self._wait_for_tick(failed)
         finally:
+            # Each I/O thread is woken once, and last: it would only wait for the interpreter that this thread holds.
             for shelf in shelves:
                 shelf.release()
 
     def _look(self) -> None:
         self._heartbeat.beat()
         self._notice_step()
-        self._host_clock.look()
         for unit in list(self._units.values()):
             unit.tick()
         self._look_at_volumes()
@@ -568,6 +564,9 @@ class Daemon:
 
     def _look_around(self) -> None:
         """How everything is, for whoever is told of it: nothing of it is needed sooner."""
+        self._host_clock.look()
+        for shelf in self._store.shelves.all:
+            shelf.ask_to_look()
         self._health.look(self._units, self._failed)
         if self._answers is not None and self._notifier.is_heard:
             self._notifier.status(self._answers.line())
@@ -596,10 +595,11 @@ class Daemon:
         self._jobs.clock_stepped()
 
     def _look_at_volumes(self) -> None:
-        """Each volume on its own thread, unless the last look still hangs there."""
+        """Each volume on its own thread; one that takes footage is looked at less often, in `_look_around`."""
         for shelf in self._store.shelves.all:
             shelf.note_state()
-            shelf.ask_to_look()
+            if shelf.refusal is not None:
+                shelf.ask_to_look()
 
 
 def _path_of(identity: Identity) -> str:

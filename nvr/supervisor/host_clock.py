@@ -116,7 +116,7 @@ class Watch:
 
 
 class HostClockWatch:
-    """Asks the kernel once a second and passes on what is news: to recorders, metrics, index and log."""
+    """Asks the kernel now and then and passes on what is news: to recorders, metrics, index and log."""
 
     def __init__(
         self, index: Index, metrics: Metrics, clock: Clock, kernel: "Callable[[], Reading] | None" = None
@@ -131,7 +131,7 @@ class HostClockWatch:
         self._watch = Watch()
 
     def look(self) -> None:
-        """To be called before anything is recorded, and then about once a second."""
+        """To be called before anything is recorded, and then every few seconds."""
         for news in self._watch.note(self._kernel(), moment(self._clock)):
             match news:
                 case Changed():

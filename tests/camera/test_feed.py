@@ -466,11 +466,17 @@ def test_what_is_only_taken_is_looked_through_the_next_time(loop: str, ends: str
             task = asyncio.get_running_loop().create_task(feed.run(), name="video")
             await until(lambda: len(frames) > 5)
             clock.passed_us = 20 * US
-            await until(lambda: feed._link is not None and feed._link.low_water >= 4096)
+
+            def holds_back() -> bool:
+                feed.collect()  # it looks after the link too
+                return feed._link is not None and feed._link.low_water >= 4096
+
+            await until(holds_back)
             assert feed._link is not None
             calm.set()
             feed._patience = replace(patience, tick_s=600)
             await asyncio.sleep(0.1)
+            feed.collect()
             feed._link.set_low_water(1 << 16)  # from here on only `collect` drains
             feed.collect()
             count, received = len(frames), feed.bytes_received

@@ -20,20 +20,35 @@ def test_a_file_is_synced_at_the_hand_over_before_it_would_be_late():
 
 def test_a_quick_disk_syncs_few_files_one_by_one_and_many_together():
     plan = SyncPlan(2 * US)
-    plan.open_files = 15
+    plan.open_files = 5
     for _ in range(200):
         plan.took(1_000)
     assert (plan.how, plan.stretched) == (How.FILE, False)
+    plan.open_files = 6
+    for _ in range(200):
+        plan.took(1_000)
+    assert (plan.how, plan.stretched) == (How.VOLUME, False)
+    plan.open_files = 4
+    plan.took(1_000)
+    assert plan.how is How.FILE
+
+
+def test_where_others_write_to_the_file_system_some_files_are_synced_one_by_one():
+    plan = SyncPlan(2 * US)
+    plan.open_files = 10
+    for _ in range(200):
+        plan.took(1_000 if plan.how is How.FILE else 200_000)  # syncfs waits for the others too
+    assert plan.how is How.FILE
     plan.open_files = 16
     plan.took(1_000)
-    assert (plan.how, plan.stretched) == (How.VOLUME, False)
+    assert plan.how is How.VOLUME, "so many flushes are worse in any case"
 
 
 def test_a_slow_disk_syncs_its_files_together_and_comes_back_once_it_is_quick():
     plan = SyncPlan(2 * US)
-    plan.open_files = 10
+    plan.open_files = 4
     for _ in range(100):
-        plan.took(90_000)
+        plan.took(225_000)
     assert plan.how is How.VOLUME
     for _ in range(2000):
         plan.took(3_000)
