@@ -70,6 +70,6 @@ class Feed(Protocol):
         """Takes what has arrived, then ends the attempt. Safe at any time."""
         ...
 
-    def collect(self, *, later: bool = False) -> None:
-        """Four times a second: takes what the kernel holds back; `later`: it may be looked through the next time."""
+    def collect(self) -> None:
+        """Twice a second: takes what the kernel holds back."""
         ...

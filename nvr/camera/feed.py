@@ -1,27 +1,32 @@
 """One attempt at a camera's video: from the connection to timed frames.
 
-Each read runs through parser, splitter and timeline to `on_frame` in one go, because the bytes are valid no longer; the
-clocks are read once for it.
+Wake-ups are the main cost of recording. So the kernel collects what comes, with the time at which the last of it came,
+and it is taken twice a second. Each read runs through parser, splitter and timeline to `on_frame` in one go, because
+the bytes are valid no longer; the clocks are read once for it.
 """
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 from nvr.camera.answers import host_line, judge
 from nvr.camera.attempt import Attempt
 from nvr.camera.errors import CameraBusy, LinkError, LinkLost, NotACamera
 from nvr.camera.link import Address, Link
-from nvr.camera.pace import LowWater, Patience, Vigil
+from nvr.camera.pace import Patience, Vigil
 from nvr.clock import Clock
 from nvr.jvc.errors import ProtocolError
 from nvr.jvc.stream import EsBytes, StreamParser, request
 from nvr.media.errors import MediaError
-from nvr.media.frame import Frame
+from nvr.media.frame import Frame, Unit
 from nvr.units import US
 
 _USUAL: Final = Patience()
+_HELD_BYTES: Final = 512 << 10  # 2 s of usual video: the kernel wakes us for more only, or for the end
+_COLLECT_S: Final = 0.5
+_YOUNG_US: Final = 2 * US  # a run's time begins with its first pictures: they are seen as they come
+_LEAST_INTERVAL_US: Final = 33_000  # no camera of this family takes more than 30 pictures a second (guide 6.3)
+_STEADY_US: Final = 2_000  # NTP daemons slew 0.25 ms between two reads
 
 
 class VideoFeed(Attempt):
@@ -38,8 +43,8 @@ class VideoFeed(Attempt):
     ) -> None:
         """`on_frame` is called synchronously for each frame; what it raises ends the attempt and comes out of `run`.
 
-        `collected`: the caller calls `collect` four times a second for all its feeds at once, which costs many cameras
-        fewer wake-ups than each one's own bytes and timer.
+        `collected`: the caller calls `collect` twice a second for all its feeds at once, which costs many cameras fewer
+        wake-ups than a timer for each.
         """
         super().__init__(clock, on_frame)
         self.address = address
@@ -52,11 +57,10 @@ class VideoFeed(Attempt):
         self._tick: asyncio.TimerHandle | None = None
         self._vigil = Vigil(patience, 0)
         self._look_due_us: int | None = None
-        """When a collected feed is next looked after."""
-        self._low_water = LowWater(0)
-        self._is_later = False
-        self._taken: list[tuple[bytes, int, int]] = []
-        """Bytes that were only taken so far, with both clocks at that moment."""
+        """When the link is next looked after; None before it stands."""
+        self._utc_less_mono_us = 0
+        self._arrived_mono_us = 0
+        """When the last picture had arrived at the latest."""
         self._is_stopped = False
 
     async def run(self) -> None:
@@ -77,8 +81,6 @@ class VideoFeed(Attempt):
         finally:
             if self._tick is not None:
                 self._tick.cancel()
-            with suppress(LinkError):  # of the two troubles the one that ended the link is told
-                self._catch_up()
             await link.close()
 
     def stop(self) -> None:
@@ -91,22 +93,15 @@ class VideoFeed(Attempt):
             self._link.drain()
             self._link.end()
 
-    def collect(self, *, later: bool = False) -> None:
-        """Takes what the kernel holds back; to be called every 250 ms by whoever said `collected`.
-
-        `later`: it is only taken, with the time at which it came, and looked through the next time: a processor that
-        has turned to other things in between needs little longer for twice as much.
-        """
+    def collect(self) -> None:
+        """Takes what the kernel holds back; to be called twice a second by whoever said `collected`."""
         link, due_us = self._link, self._look_due_us
-        if link is None:
+        if link is None or due_us is None:
             return
         if link.low_water > 1:
-            self._is_later = later
             link.drain(all_of_it=False)
-            self._is_later = False
-        if not later:
-            link.guarded(self._catch_up)
-        if due_us is not None and (now_us := self._clock.mono_us()) >= due_us:
+        now_us = self._clock.mono_us()
+        if now_us >= due_us:
             tick_us = round(self._patience.tick_s * US)
             self._look_due_us = max(due_us, now_us - tick_us) + tick_us
             link.guarded(self._look_after, link)
@@ -124,23 +119,22 @@ class VideoFeed(Attempt):
         mono_us, utc_us = self._clock.mono_us(), self._clock.utc_us()
         self.bytes_received += len(data)
         self.last_bytes_mono_us = mono_us
-        if self._is_later:
-            self._taken.append((bytes(data), mono_us, utc_us))
-        else:
-            self._catch_up()
-            self._look_through(data, mono_us, utc_us)
+        units: list[Unit] = []
+        try:
+            self._look_through(data, units)
+        finally:
+            self._give_out(units, mono_us, utc_us)
+        if self.parser.ended:
+            raise LinkLost("the camera ended its stream")
 
-    def _catch_up(self) -> None:
-        """Looks through what was only taken so far."""
-        taken, self._taken = self._taken, []
-        for data, mono_us, utc_us in taken:
-            self._look_through(data, mono_us, utc_us)
-
-    def _look_through(self, data: bytes | memoryview, mono_us: int, utc_us: int) -> None:
+    def _look_through(self, data: memoryview, units: list[Unit]) -> None:
+        """Adds the pictures that these bytes complete, up to trouble."""
+        split = self._split
         try:
             for event in self.parser.feed(data):
                 if isinstance(event, EsBytes):
-                    self._pass_on(event, mono_us, utc_us)
+                    units += split(event.data, event.position, event.whole)
+                    self.position = event.position
                 else:
                     self.head = event
                     judge(event, "video")
@@ -151,15 +145,28 @@ class VideoFeed(Attempt):
             raise kind(f"the camera's stream cannot be followed: {broken}") from broken
         except MediaError as broken:
             raise LinkLost(f"the camera's video cannot be recorded: {broken}") from broken
-        if self.parser.ended:
-            raise LinkLost("the camera ended its stream")
+
+    def _give_out(self, units: list[Unit], mono_us: int, utc_us: int) -> None:
+        """Times pictures that came in one read and hands them on.
+
+        The kernel tells when the last bytes came, however long they waited. That the others came in the same moment
+        would be true of a stall only; but each was taken before the next one, by an interval at least.
+        """
+        utc_less_mono_us = utc_us - mono_us
+        is_steady = abs(utc_less_mono_us - self._utc_less_mono_us) < _STEADY_US
+        self._utc_less_mono_us = utc_less_mono_us
+        waited_us = self._link.waited_us if self._link is not None else 0
+        if waited_us and is_steady:  # else the kernel told the time by another clock
+            mono_us -= waited_us
+        at_us = mono_us - len(units) * _LEAST_INTERVAL_US
+        for unit in units:
+            at_us += _LEAST_INTERVAL_US
+            arrived_us = self._arrived_mono_us = max(at_us, self._arrived_mono_us)
+            self.units += 1
+            self._on_frame(self._stamp(unit, arrived_us, arrived_us + utc_less_mono_us))
 
     def at_end(self) -> LinkError:
         """What it means that the camera closed the connection now."""
-        try:
-            self._catch_up()
-        except LinkError as trouble:
-            return trouble
         cut = self.parser.cut
         if self.bytes_received == 0:
             return CameraBusy("the camera closed without an answer: too many clients, or not serving this address")
@@ -172,28 +179,26 @@ class VideoFeed(Attempt):
     def _begin(self, link: Link) -> None:
         link.send(request(host_line(self.address), ptz=True))
         now_us = self._clock.mono_us()
-        self.connected_mono_us = now_us
+        self.connected_mono_us = self._look_due_us = self._arrived_mono_us = now_us
         self._vigil = Vigil(self._patience, now_us)
-        self._low_water = LowWater(now_us, collected=self._collected)
-        if self._collected:
-            self._look_due_us = now_us
-        else:
-            self._wait_for_tick(link)
+        if not self._collected:
+            self._wait_for_tick()
 
-    def _wait_for_tick(self, link: Link) -> None:
-        self._tick = asyncio.get_running_loop().call_later(self._patience.tick_s, self._on_tick, link)
+    def _wait_for_tick(self) -> None:
+        tick_s = min(self._patience.tick_s, _COLLECT_S)
+        self._tick = asyncio.get_running_loop().call_later(tick_s, self._on_tick)
 
-    def _on_tick(self, link: Link) -> None:
-        link.guarded(self._look_after, link)
-        self._wait_for_tick(link)
+    def _on_tick(self) -> None:
+        self.collect()
+        self._wait_for_tick()
 
     def _look_after(self, link: Link) -> None:
         now_us = self._clock.mono_us()
         if now_us - self.last_bytes_mono_us >= self._patience.tick_s * US:
-            # The kernel may hold bytes back below the mark, and after a busy moment this timer runs before the reader.
-            link.drain()
-        eager = self.watched or self.timeline.on_arrival
-        link.set_low_water(self._low_water.bytes_at(now_us, self.bytes_received, eager=eager))
+            link.drain()  # after a busy moment this may run before the reader
+        is_young = not self.units or now_us - self.connected_mono_us < _YOUNG_US
+        is_eager = is_young or self.watched or self.timeline.on_arrival or not link.tells_waiting
+        link.set_low_water(1 if is_eager else _HELD_BYTES)
         trouble = self._vigil.verdict(
             now_us,
             has_head=self.head is not None,

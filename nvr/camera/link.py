@@ -8,8 +8,10 @@ ends the link.
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from struct import Struct
 from typing import Final, Protocol, cast
 
 from nvr.camera.errors import CannotConnect, LinkError, LinkLost, LinkStalled
@@ -21,6 +23,11 @@ Address = tuple[str, int]
 # buffer for each camera costs memory and a fresh one for each read costs the kernel's time (asyncio's plain Protocol).
 _BUFFER: Final = memoryview(bytearray(256 << 10))
 _MOST_DRAINED: Final = 1 << 20
+
+_SO_TIMESTAMPNS: Final = 35
+"""The kernel says when it received what is read (socket(7), Linux 4.14 for TCP); Python has no name for it."""
+_TIMESPEC: Final = Struct("@ll")
+_ROOM_FOR_TIME: Final = socket.CMSG_SPACE(_TIMESPEC.size)
 
 _KEEPALIVE_IDLE_S: Final = 20  # well below the 10 minutes after which the alarm port gives a link up (guide 4.2)
 _KEEPALIVE_INTERVAL_S: Final = 5
@@ -56,6 +63,10 @@ class Link(asyncio.BufferedProtocol):
     def __init__(self, listener: Listener) -> None:
         self.low_water = 1
         """Bytes the kernel collects before it wakes us."""
+        self.waited_us = 0
+        """How long ago the newest of the bytes in hand came, as the kernel says; 0 while it wakes us."""
+        self.tells_waiting = True
+        """The kernel says so, until it did not."""
         self._listener = listener
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = loop.create_future()
@@ -183,7 +194,7 @@ class Link(asyncio.BufferedProtocol):
         drained = 0
         while self._socket is not None and drained < _MOST_DRAINED and not self._ended.done():
             try:
-                received = self._socket.recv_into(_BUFFER)
+                received, beside, _, _ = self._socket.recvmsg_into([_BUFFER], _ROOM_FOR_TIME)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as loss:
@@ -192,9 +203,19 @@ class Link(asyncio.BufferedProtocol):
             if received == 0:  # the end; the loop will see it too
                 return
             drained += received
+            self.waited_us = self._waited_us(beside)
             self.buffer_updated(received)
+            self.waited_us = 0
             if received < len(_BUFFER) and not all_of_it:
                 return
+
+    def _waited_us(self, beside: list[tuple[int, int, bytes]]) -> int:
+        for level, kind, data in beside:
+            if (level, kind, len(data)) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS, _TIMESPEC.size):
+                seconds, nanoseconds = _TIMESPEC.unpack(data)
+                return max(0, (time.time_ns() - seconds * 1_000_000_000 - nanoseconds) // 1000)
+        self.tells_waiting = False
+        return 0
 
 
 async def _dial(loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
@@ -226,6 +247,8 @@ def _prepare(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_PROBES)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
+    with suppress(OSError):  # an old kernel: then it wakes us for all that comes
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
 def _words(trouble: Exception) -> str:

@@ -120,8 +120,8 @@ class MulticastFeed(Attempt):
             self._on_readable()
         self._over.set()
 
-    def collect(self, *, later: bool = False) -> None:
-        """Four times a second: goes on without packets that were waited for long enough."""
+    def collect(self) -> None:
+        """Twice a second: goes on without packets that were waited for long enough."""
         self._guarded(self._give_up)
 
     # ---- steps of `run`

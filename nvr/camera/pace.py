@@ -1,10 +1,9 @@
-"""How long a camera may keep us waiting, how much it may send, and how much the kernel may hold back.
+"""How long a camera may keep us waiting, and how much it may send.
 
 Pure: told the time.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 from nvr.camera.errors import CameraBusy, LinkError, LinkLost, LinkStalled
 from nvr.units import US
@@ -75,55 +74,3 @@ class Vigil:
             self._calm_us = now_us
         self._received = received
         self._looked_us = now_us
-
-
-_YOUNG_US: Final = 10 * US
-_EXACT_EVERY_US: Final = 300 * US
-_EXACT_US: Final = 2 * US
-_LEAST_BYTES: Final = 4 << 10
-_MOST_BYTES: Final = 64 << 10
-_MUCH_BYTES: Final = 16 << 10  # slower cameras send so few pictures that each may wake us
-_HELD_S: Final = 0.25
-
-
-class LowWater:
-    """How many bytes the kernel should collect before it wakes us (SO_RCVLOWAT).
-
-    Wake-ups are the main cost of recording, so bytes of 250 ms at the measured rate; but one, so that each byte is seen
-    as it comes, while a link is young and for two seconds every five minutes (the timeline anchors its clock then),
-    while somebody waits for each picture, and while nothing came since it was last asked (what the kernel holds must
-    come out).
-
-    `collected`: somebody takes what there is every 250 ms, all cameras in one wake-up; then a camera that sends much
-    need not wake us itself, and the mark is twice as high.
-    """
-
-    def __init__(self, started_us: int, *, collected: bool = False) -> None:
-        self._collected = collected
-        self._started_us = started_us
-        self._asked_us = started_us
-        self._received = 0
-        self._bytes_per_s = 0.0
-        self._held = _LEAST_BYTES
-
-    def bytes_at(self, now_us: int, received: int, *, eager: bool) -> int:
-        """The mark from now on; to be asked about every second, with all bytes received so far."""
-        came = received - self._received
-        self._measure(now_us, received)
-        age_us = now_us - self._started_us
-        if eager or came == 0 or age_us < _YOUNG_US or age_us % _EXACT_EVERY_US < _EXACT_US:
-            return 1
-        return self._held * 2 if self._collected and self._held >= _MUCH_BYTES else self._held
-
-    def _measure(self, now_us: int, received: int) -> None:
-        passed_s = (now_us - self._asked_us) / US
-        if passed_s <= 0:
-            return
-        now_per_s = (received - self._received) / passed_s
-        # A quarter of each second's news: a few seconds of memory, longer than a group of pictures of the usual length.
-        self._bytes_per_s += (now_per_s - self._bytes_per_s) / 4 if self._received else now_per_s
-        self._asked_us = now_us
-        self._received = received
-        wanted = min(max(int(self._bytes_per_s * _HELD_S), _LEAST_BYTES), _MOST_BYTES)
-        if abs(wanted - self._held) * 8 > self._held:  # less is not worth telling the kernel
-            self._held = wanted

@@ -20,14 +20,14 @@ _DAY_S = 86_400
 _PPB = 1_000_000_000
 
 _HOST_STEP_US = 500_000  # more than any daemon slews between two frames; timesyncd steps from 0.4 s, chrony from 1 s
-_YOUNG_US = 10 * US  # a link is read without low-water mark so long: exact arrivals, and nothing to defend yet
+_YOUNG_US = 10 * US  # nothing to defend yet
 _YOUNG_BLOCK_US = US // 2
-_BLOCK_US = 2 * US  # as long as the exact phase every five minutes; eight wake-ups of 250 ms
+_BLOCK_US = 2 * US  # four reads of half a second, each of which has one picture that is exact
 
 _LEAK_PPB = 500_000  # NTP daemons slew up to 500 ppm, and Linux's monotonic clock with them
 _UNLEARNT_LEAK_PPB = 1_500_000  # before the drift is known; 30 fps that are really 29.97 drift 1000 ppm
 _MOST_DRIFT_PPB = 2_000_000
-_NEAR_US = 50_000  # a frame at 30 fps, which low-water marks hold back, and noise: later than this is no drift
+_NEAR_US = 50_000  # a frame at 30 fps, a part of which a read may leave behind, and noise: later than this is no drift
 _SAMPLE_US = 30 * US
 _SAMPLES = 30  # a baseline of 15 minutes: 5 ms of noise are 6 ppm
 _LEARNT_SAMPLES = 5
@@ -48,7 +48,7 @@ _YOUNG_SETTLE_S = 2
 _SLACK_US = 50_000  # by how much stream time may seem to precede arrival: noise of the envelope, one tick of 1/30
 _YOUNG_SLACK_US = 250_000  # the envelope still starts from one late frame
 _FIRST_SLACK_US = US  # until two frames told an interval: the first one waited for its camera, or for a busy start
-_STALL_US = 500_000  # twice the low-water wake-up: later than this needs a stall or a pause
+_STALL_US = 500_000  # as long as bytes wait to be read: later than this needs a stall or a pause
 _LOST_FRAMES = 4  # damaged units at a time; more would let a clock's step pass for them
 _TRUSTED = 2  # GOVs that moved and agreed before a GOV may contradict the VOPs …
 _DISTRUSTED = -10  # … and where it starts again after it contradicted them wrongly

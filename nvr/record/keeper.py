@@ -47,7 +47,12 @@ class Keeper:
     def take(self, frame: Frame) -> None:
         """Keeps, holds or drops the next frame."""
         self.last_us = frame.utc_us
-        admission = self.gate.admit(key=True) if frame.key else self.gate.admission
+        if frame.key:
+            if frame.utc_us >= self._desk.close_due_us:  # a clip that ends before it wants no file that begins with it
+                self._tell(self._desk.on_frame(frame.utc_us))
+            admission = self.gate.admit(key=True)
+        else:
+            admission = self.gate.admission
         if admission is Admission.WRITE:
             self._keep(frame)
         elif admission is Admission.HOLD:

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 _RETRY_US = 2 * US  # after a disk's trouble: well within "records again in 10 s", and no storm of new files
 _LONGEST_US = 2 * US  # a frame counts for its interval, at most this or three usual intervals
-# To the next I-VOP, as a rule; where none came in that time, half of it until one does. With the half second that bytes
-# may lie in the socket and unread, a crash loses a second of it on top of the open fragment.
+# To the next I-VOP, as a rule; where none came in that time, a quarter of it until one does. With the half second that
+# bytes may lie in the socket and unread, a crash loses less than a second on top of the open fragment.
 _HAND_OVER_US = US
 _STEP_TOLD_US = 3 * US  # the daemon looks for steps once a second; by then the stream may have told
 _CLOCK_SOURCES = {"connected": "stream", "time-fallback": "arrival"}
@@ -546,7 +546,7 @@ class Recorder:
             last = frames[-1]
             segment.frames += len(frames)
             segment.end_us = last.utc_us + self._interval_us
-            self._batch_due_us = last.utc_us + (_HAND_OVER_US if last.key else _HAND_OVER_US // 2)
+            self._batch_due_us = last.utc_us + (_HAND_OVER_US if last.key else _HAND_OVER_US // 4)
             return True
         self._give_way(segment, frames)
         return False

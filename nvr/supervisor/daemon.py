@@ -66,9 +66,9 @@ _FIRST_TIMELAPSE_S: Final = 60.0  # what nights that nvr was off did not make
 _SWEEP_S: Final = 60.0
 _FIRST_SWEEP_S: Final = 2.0  # cameras first; a disk that filled up while nvr was stopped soon after
 _LEAVE_S: Final = 2.0  # for a unit that is told to stop: it waits for nothing but its own sockets
-_COLLECT_S: Final = 0.25  # what a crash of this process may lose in sockets; half a second of video fits in one
-_COLLECTS_PER_LOOK: Final = 4
-_COLLECTS_PER_LOOK_AROUND: Final = 12  # in the same wake-up as a look
+_COLLECT_S: Final = 0.5  # what a crash of this process may lose in sockets
+_COLLECTS_PER_LOOK: Final = 2
+_COLLECTS_PER_LOOK_AROUND: Final = 6  # in the same wake-up as a look
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
 _ANSWER_S: Final = 10.0
 _BACKUP_AT: Final = (2, 15)  # UTC; whatever the zone, some hour of the night or a quiet one
@@ -512,7 +512,7 @@ class Daemon:
     async def _watch(self) -> None:
         """Everything that nothing else wakes, for all cameras in one wake-up of the loop.
 
-        Wake-ups are what costs: fifty cameras' bytes are taken four times a second together, the rest is looked at
+        Wake-ups are what costs: fifty cameras' bytes are taken twice a second together, the rest is looked at
         once a second. A timer's call costs two thirds of a task's sleep.
         """
         failed: asyncio.Future[None] = self._loop.create_future()
@@ -534,7 +534,7 @@ class Daemon:
             shelf.gather()
         try:
             for unit in self._units.values():
-                unit.collect(later=due % 2 == 1)
+                unit.collect()
             if due % _COLLECTS_PER_LOOK == 0:
                 self._metrics.event_loop_lag.observe(late_s)
                 self._look()

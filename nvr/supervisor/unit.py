@@ -28,7 +28,7 @@ from nvr.units import US, PanTiltZoom
 
 log = logging.getLogger(__name__)
 
-_RATE_TICKS: Final = 5  # rates over the last seconds: low-water wake-ups come four times a second
+_RATE_TICKS: Final = 5  # rates over the last seconds: bytes are taken twice a second
 _RESTART_S: Final = 120.0  # a camera's start takes about a minute
 _RESTART_PATIENCE: Final = 2.0  # times as long as it should take
 _FRESH_US: Final = 5 * US  # no frame for longer is not recording, whatever the connection says
@@ -278,10 +278,10 @@ class CameraUnit:
 
     # ---- now and then, called by the daemon for all units in one wake-up
 
-    def collect(self, *, later: bool) -> None:
-        """Four times a second: takes what has arrived; `later`: it may be looked through the next time."""
+    def collect(self) -> None:
+        """Twice a second: takes what has arrived."""
         if self._feed is not None:
-            self._feed.collect(later=later)
+            self._feed.collect()
 
     def tick(self) -> None:
         """Looks after what frames alone do not drive."""

@@ -45,7 +45,7 @@ async def watched(folder: Path, simulator: Simulator, rule: str) -> AsyncIterato
 
     async def tick() -> None:
         while True:
-            unit.collect(later=False)
+            unit.collect()
             unit.tick()
             await asyncio.sleep(0.05)
 
