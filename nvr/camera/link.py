@@ -213,7 +213,8 @@ class Link(asyncio.BufferedProtocol):
         for level, kind, data in beside:
             if (level, kind, len(data)) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS, _TIMESPEC.size):
                 seconds, nanoseconds = _TIMESPEC.unpack(data)
-                return max(0, (time.time_ns() - seconds * 1_000_000_000 - nanoseconds) // 1000)
+                ago_us: int = (time.time_ns() - seconds * 1_000_000_000 - nanoseconds) // 1000
+                return max(0, ago_us)
         self.tells_waiting = False
         return 0
 
