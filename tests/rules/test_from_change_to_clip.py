@@ -48,6 +48,8 @@ class Keeper:
         self.gate.tick(BEGIN_US, 0, clip_open=False)
 
     def take(self, one: Frame) -> None:
+        if one.key and one.utc_us >= self.desk.close_due_us:
+            self._note(self.desk.on_frame(one.utc_us), one.utc_us)
         match self.gate.admit(one.key):
             case Admission.WRITE:
                 self._keep(one)
@@ -98,9 +100,12 @@ class Keeper:
             steps = self.desk.on_frame(one.utc_us)
         else:
             return
+        self._note(steps, one.utc_us)
+
+    def _note(self, steps: list[Step], at_us: int) -> None:
         self.steps += steps
         if any(isinstance(step, CloseClip) for step in steps):
-            self._decide(one.utc_us)
+            self._decide(at_us)
 
     def clips(self) -> list[tuple[str, int, int | None, int, int | None]]:
         """Rule, alarm, begin, shortfall and end of each."""
@@ -216,7 +221,7 @@ def test_between_two_alarms_only_what_they_want_is_kept() -> None:
             keeper.hear([Change.M1 if number == 11 else Change.B1], at_us)
         keeper.tick(at_us)
     seconds = [(at_us - BEGIN_US) // US for at_us in keeper.kept]
-    assert seconds == [*range(8, 16), *range(26, 36)], "to the I-VOP after each end, from the one before each pre-roll"
+    assert seconds == [*range(8, 16), *range(26, 34)], "to the I-VOP at or after each end, from the one before"
     assert [(clip[2], clip[4]) for clip in keeper.clips()] == [
         (times[8], times[15]),
         (times[26], times[34]),
