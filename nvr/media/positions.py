@@ -140,7 +140,7 @@ def _rests(columns: list[bytes]) -> list[Rest]:
     if not len(pans) == len(tilts) == len(zooms) == known:
         raise NotDecodable("a position track whose columns differ in length")
     frames = [run >> 1 for run in runs]
-    if known == len(runs):  # nearly always, and an index made anew reads a million tracks
+    if known == len(runs):  # nearly always
         return list(map(Rest, frames, zip(pans, tilts, zooms, strict=True)))
     positions = iter(zip(pans, tilts, zooms, strict=True))
     return [Rest(count, next(positions) if run & 1 else None) for count, run in zip(frames, runs, strict=True)]
@@ -247,6 +247,17 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 def _numbers(column: bytes) -> list[int]:
     if column.isascii():
         return list(column)
+    # All but the first are nearly always of one byte or two: in one go, since an index made anew reads a million tracks.
+    first, at = _number(column, 0)
+    following = iter(column[at:])
+    try:
+        others = [byte if byte < 128 else byte & 127 | next(following) << 7 for byte in following]
+    except StopIteration:  # cut short
+        return _long_numbers(column)
+    return _long_numbers(column) if max(others, default=0) >= 1 << 14 else [first, *others]
+
+
+def _long_numbers(column: bytes) -> list[int]:
     numbers = []
     number = shift = 0
     for byte in column:

@@ -201,7 +201,7 @@ def looks_of(said: Label, ticks: Sequence[int]) -> list[Look]:
         raise NotDecodable(f"a position track that is not of {len(ticks)} pictures")
     if not ticks or ticks[-1] >= said.duration_ticks:
         raise NotDecodable("pictures that last longer than their label says")
-    if not all(map(_is_possible, {rest.position for rest in rests})):
+    if not _are_possible([rest.position for rest in rests if rest.position is not None]):
         raise NotDecodable("a position that no camera can take")
     if not all(fact.preset is None or fact.preset <= _MOST_PRESET for fact in facts):
         raise NotDecodable("a preset that no camera has")
@@ -242,13 +242,16 @@ def _rounded(low: int, high: int) -> tuple[int, int]:
 
 def _on_circle(box: Box) -> Box:
     """Pan back within 360 degrees."""
-    if box.pan_to - box.pan_from >= _CIRCLE - 1:
-        return box._replace(pan_from=0, pan_to=_CIRCLE - 1)
-    return box._replace(pan_from=box.pan_from % _CIRCLE, pan_to=box.pan_to % _CIRCLE)
+    pan_from, pan_to, *others = box
+    if pan_to - pan_from >= _CIRCLE - 1:
+        return Box(0, _CIRCLE - 1, *others)
+    return Box(pan_from % _CIRCLE, pan_to % _CIRCLE, *others)
 
 
-def _is_possible(position: PanTiltZoom | None) -> bool:
-    if position is None:
+def _are_possible(positions: Sequence[PanTiltZoom]) -> bool:
+    if not positions:
         return True
-    pan, tilt, zoom = position
-    return 0 <= pan < _CIRCLE and 0 <= tilt <= _MOST_TILT and 0 <= zoom <= _MOST_ZOOM
+    for values, limit in zip(zip(*positions, strict=True), (_CIRCLE - 1, _MOST_TILT, _MOST_ZOOM), strict=True):
+        if min(values) < 0 or max(values) > limit:
+            return False
+    return True
