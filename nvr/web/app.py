@@ -145,7 +145,7 @@ class _HeadAsGet:
 
 
 def _note_order(request: Request) -> None:
-    """Who asked for something to be done."""
+    """Who asked for something to be done, whether or not it can be."""
     caller = getattr(request.state, "caller", None)
     by = {"uid": caller.uid, "pid": caller.pid} if isinstance(caller, Caller) else {}
     log.info("asked by a user", extra={"action": "order", "path": request.scope["path"], **by})
