@@ -33,7 +33,7 @@ from nvr.supervisor import host_clock
 
 _T = TypeVar("_T")
 
-_LIBRARIES: Final = ("av", "SQLAlchemy", "uvloop", "pydantic", "starlette", "prometheus-client")
+_LIBRARIES: Final = ("av", "SQLAlchemy", "uvloop", "pydantic", "fastapi", "starlette", "prometheus-client")
 _DISK_S: Final = 10.0  # as long as the daemon waits before it calls a volume stuck
 _MEASURE_S: Final = 0.5  # of each of the two ways to write
 _SMALL_BYTES: Final = 64 << 10  # two seconds of a quiet camera

@@ -1,9 +1,12 @@
 """The body of a request: JSON of a known form, never longer than it may be, and every mistake one sentence."""
 
-from typing import Final, TypeVar
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive
 
 _MOST_BYTES: Final = 64 << 10  # the longest anybody has reason to send is a note of a few hundred characters
 
@@ -14,45 +17,47 @@ class Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-BodyT = TypeVar("BodyT", bound=Body)
-
-
-class BadBody(Exception):
-    """The body is not what this path takes. `str()` is one sentence, `code` the status that goes with it."""
-
-    def __init__(self, code: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
-
-
-async def read(request: Request, form: type[BodyT]) -> BodyT:
-    """The request's body in this form. Raises BadBody; how long it may take is the connection's affair."""
+async def with_json(request: Request) -> Request:
+    """The request with its body read as JSON. Raises HTTPException; how long it may take is the connection's affair."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         # A page of another site can make a browser send any text, but JSON only if it is asked first (CORS).
-        raise BadBody(415, "the body must be JSON, and say so: Content-Type: application/json")
+        raise HTTPException(415, "the body must be JSON, and say so: Content-Type: application/json")
+    _refuse_more_than_allowed(int(request.headers.get("content-length", 0)))
+    # FastAPI's own max_body_size answers in plain text.
+    request = Request(request.scope, _counted(request.receive))
     try:
-        return form.model_validate_json(await _bytes(request))
-    except ValidationError as error:
-        raise BadBody(422, _sentence(error)) from None
-
-
-async def _bytes(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async for part in request.stream():
-            body += part
-            if len(body) > _MOST_BYTES:
-                raise BadBody(413, f"the body is longer than {_MOST_BYTES >> 10} KiB")
+        await request.json()
     except ClientDisconnect:
-        raise BadBody(400, "the body broke off") from None
-    return bytes(body)
+        raise HTTPException(400, "the body broke off") from None
+    except (ValueError, RecursionError):
+        raise HTTPException(422, "the body is wrong: invalid JSON") from None
+    return request
 
 
-def _sentence(error: ValidationError) -> str:
+def _counted(receive: Receive) -> Receive:
+    received_bytes = 0
+
+    async def receive_and_count() -> Message:
+        nonlocal received_bytes
+        message = await receive()
+        received_bytes += len(message.get("body", b""))
+        _refuse_more_than_allowed(received_bytes)
+        return message
+
+    return receive_and_count
+
+
+def _refuse_more_than_allowed(size_bytes: int) -> None:
+    if size_bytes > _MOST_BYTES:
+        raise HTTPException(413, f"the body is longer than {_MOST_BYTES >> 10} KiB")
+
+
+def sentence(error: RequestValidationError) -> str:
     """The first mistake; without what was sent, which may be anything."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(map(str, first["loc"]))
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"][1:]))  # the first says whether it is the body or a header
+    if not where:
+        return "the body is wrong: input should be an object"
     said = first["msg"].removeprefix("Value error, ")
-    named = repr(where[:60]) if where else "the body"  # an unknown key may be named anything
-    return f"{named} is wrong: {said[:1].lower()}{said[1:]}"
+    return f"{where[:60]!r} is wrong: {said[:1].lower()}{said[1:]}"  # an unknown key may be named anything

@@ -1,11 +1,9 @@
 """What a route is: there is none without a permission."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
-
-from nvr.web.body import Body
 
 
 class Permission(StrEnum):
@@ -19,8 +17,11 @@ class Permission(StrEnum):
 EVERYTHING: Final = frozenset(Permission)
 """For the Unix socket: whoever its mode and owner let in may do all."""
 
-Handler = Callable[..., Any]
-"""Called with the service and, where its path takes one, the body; what it answers may be awaited."""
+Handler = Callable[..., Awaitable[Any]]
+"""A coroutine function (any other FastAPI would call in a thread), called with the service.
+
+What else it takes, a body or a header, FastAPI reads from its signature; what it answers is sent as it is.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,5 @@ class Path:
     path: str
     permission: Permission
     handler: Handler
-    body: type[Body] | None = None
-    """What a request must bring as JSON; None where no body is looked at."""
     streams: bool = False
-    """It answers server-sent events: its handler is called with the service and the id of the last event seen."""
+    """Its handler answers with a stream of server-sent events."""

@@ -188,7 +188,7 @@ def test_the_way_to_the_daemon_loads_nothing_of_the_shell() -> None:
 def test_the_shell_brings_nothing_that_only_the_daemon_needs() -> None:
     loaded = loaded_by("nvr.cli.shell")
     assert "typer" in loaded
-    assert loaded & {"av", "uvicorn", "starlette", "alembic"} == set()
+    assert loaded & {"av", "uvicorn", "starlette", "fastapi", "alembic"} == set()
 
 
 def test_a_daemon_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_the_daemon_imports_nothing_it_does_not_run() -> None:
     loaded = _loaded_by("nvr.cli.main", "nvr.cli.run", "nvr.supervisor.daemon")
     assert "nvr.supervisor.daemon" in loaded
     assert "uvloop" in loaded
-    unused = {"typer", "rich", "alembic", "mako", "fastapi", "apscheduler.jobstores.sqlalchemy", "hypothesis", "pytest"}
+    unused = {"typer", "rich", "alembic", "mako", "apscheduler.jobstores.sqlalchemy", "hypothesis", "pytest"}
     # (click is there: uvicorn brings it, whatever of uvicorn one asks for.)
     assert {name for name in loaded if name in unused or name.partition(".")[0] in unused} == set()
 

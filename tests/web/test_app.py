@@ -1,12 +1,13 @@
 """The daemon's JSON API: what it answers, who may ask, and how every error looks."""
 
 import asyncio
+import inspect
 import json
 import logging
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -124,6 +125,14 @@ def test_what_is_not_there_is_a_sentence_too(path: str, method: str, code: int) 
         assert "get" in headers["allow"]
 
 
+def test_head_answers_as_get_would_without_the_body() -> None:
+    for path in ("/api/v1/status", DESCRIPTION):
+        code, headers, body = asked(build(Answers()), path)
+        assert asked(build(Answers()), path, "HEAD") == (code, headers, b"")
+        assert int(headers["content-length"]) == len(body)
+    assert asked(build(Answers()), "/api/v1/reload", "HEAD")[0] == 405
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [(VolumeMissing("no disk there"), 503), (IndexDamaged("cannot be read"), 503), (DiskFull("no space"), 507)],
@@ -145,7 +154,9 @@ def test_a_bug_is_500_without_details_and_logged_once_with_them(caplog: pytest.L
 
 
 def test_a_route_of_another_method_is_served_under_that_method_alone() -> None:
-    extra: Callable[[Any], Any] = lambda service: {"did": "it"}  # noqa: E731
+    async def extra(_service: Any) -> dict[str, Any]:
+        return {"did": "it"}
+
     app = build(Answers(), routes=(ApiPath("POST", "/api/v1/reload", Permission.ADMIN, extra),))
     assert asked(app, "/api/v1/reload", "POST")[0] == 200
     assert asked(app, "/api/v1/reload", "GET")[0] == 405
@@ -181,7 +192,7 @@ def test_who_follows_says_what_it_has_seen(seen: str, code: int) -> None:
     assert b"id: " not in said or seen != "3"
 
 
-def test_the_description_tells_of_every_route_its_body_and_its_permission() -> None:
+def test_the_description_tells_of_every_route_its_permission_its_body_its_answers_and_its_errors() -> None:
     code, _, body = asked(build(Answers()), DESCRIPTION)
     told = json.loads(body)
     assert (code, told["openapi"]) == (200, "3.1.0")
@@ -192,12 +203,37 @@ def test_the_description_tells_of_every_route_its_body_and_its_permission() -> N
     for route in ROUTES:
         operation = operations[route.method, route.path]
         assert operation["x-permission"] == route.permission
+        assert f"'{route.permission}'" in operation["description"]
         assert len(operation["summary"]) > 10
-        assert ("requestBody" in operation) is (route.body is not None)
-    references = re.findall(r'"#/components/schemas/(\w+)"', body.decode())
-    assert {"Error", "Trigger", "Lock"} <= set(references) <= told["components"]["schemas"].keys()
+        (kind,) = operation["responses"]["200"]["content"]
+        assert kind == ("text/event-stream" if route.streams else "application/json")
+        wrong = operation["responses"]["default"]["content"]
+        assert wrong == {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+        assert operation["responses"].keys() == {"200", "default"}
     assert len({operation["operationId"] for operation in operations.values()}) == len(operations)
-    assert told["components"]["schemas"]["Trigger"]["additionalProperties"] is False
+    schemas = told["components"]["schemas"]
+    assert set(re.findall(r'"#/components/schemas/(\w+)"', body.decode())) == schemas.keys()
+    assert schemas["Error"]["required"] == ["error"]
+    bodies = {
+        path: operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for (_, path), operation in operations.items()
+        if "requestBody" in operation
+    }
+    assert bodies == {
+        "/api/v1/trigger": "Trigger",
+        "/api/v1/camera/restart": "Restart",
+        "/api/v1/clips/lock": "Lock",
+        "/api/v1/index/repair": "Repair",
+    }
+    assert not any(schemas[name]["additionalProperties"] for name in bodies.values())
+    assert schemas["Trigger"]["required"] == ["camera"]
+    assert "missing" in schemas["Kind"]["enum"]
+    (header,) = operations["GET", "/api/v1/events/stream"]["parameters"]
+    assert (header["in"], header["name"], header["required"]) == ("header", "Last-Event-ID", False)
+
+
+def test_every_handler_answers_in_the_daemons_loop_and_not_in_a_thread() -> None:
+    assert [route.path for route in ROUTES if not inspect.iscoroutinefunction(route.handler)] == []
 
 
 def test_only_what_changes_nothing_may_be_seen_by_who_may_only_look() -> None:
@@ -303,7 +339,9 @@ def test_what_is_not_there_or_not_possible_is_told_in_its_own_words(camera: str,
         (b"{", "the body is wrong: invalid JSON"),
         (b"\xff\xfe", "the body is wrong: invalid JSON"),
         (b"[" * 60_000, "the body is wrong: invalid JSON"),
+        (b'{"camera": ' + b"9" * 5_000 + b"}", "the body is wrong: invalid JSON"),
         (b"[]", "the body is wrong: input should be an object"),
+        (b"null", "the body is wrong: input should be an object"),
         (b"{}", "'camera' is wrong: field required"),
         (b'{"camera": 5}', "'camera' is wrong: input should be a valid string"),
         (b'{"camera": ""}', "'camera' is wrong: string should have at least 1 character"),
@@ -319,6 +357,7 @@ def test_what_is_not_there_or_not_possible_is_told_in_its_own_words(camera: str,
 def test_a_body_of_another_form_is_told_in_one_sentence(body: bytes, sentence: str) -> None:
     code, said = posted(body)
     assert code == 422
+    assert said.keys() == {"error"}
     assert said["error"].startswith(sentence)
     assert "\n" not in said["error"]
 
@@ -329,11 +368,35 @@ def test_a_body_must_say_that_it_is_json() -> None:
         assert (code, said["error"]) == (415, "the body must be JSON, and say so: Content-Type: application/json")
 
 
-def test_a_body_that_is_too_long_is_refused_before_it_is_understood() -> None:
-    code, said = posted(b'{"camera": "gate"' + b" " * (64 << 10) + b"}")
-    assert (code, said) == (413, {"error": "the body is longer than 64 KiB"})
-    code, _ = posted(b'{"camera": "gate"' + b" " * ((64 << 10) - 18) + b"}")
-    assert code == 200
+def answer_to_head(app: Any, path: str, length: int) -> tuple[int, Any]:
+    """What is answered to the head of an order whose body, of that length, never comes."""
+
+    async def main() -> bytes:
+        async with await serve(app, tcp=("127.0.0.1", 0)) as serving:
+            reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
+            head = (
+                f"POST {path} HTTP/1.1\r\nHost: nvr\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n"
+            )
+            writer.write(f"{head}\r\n".encode())
+            said = await asyncio.wait_for(reader.readuntil(b"}"), 10)
+            writer.transport.abort()
+            return said
+
+    head, _, body = asyncio.run(main()).partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+def test_a_body_that_is_too_long_is_refused_before_it_is_read() -> None:
+    longest = 64 << 10
+    said = answer_to_head(build(Answers()), "/api/v1/trigger", longest + 1)
+    assert said == (413, {"error": "the body is longer than 64 KiB"})
+    order = b'{"camera": "gate"}'
+    assert posted(order[:-1] + b" " * (longest - len(order)) + b"}")[0] == 200
+
+
+def test_who_may_not_give_an_order_is_told_so_before_its_body_is_read() -> None:
+    app = build(Answers(), frozenset({Permission.VIEW}))
+    assert answer_to_head(app, "/api/v1/trigger", 100) == (403, {"error": "this needs the permission 'operate'"})
 
 
 def test_a_body_without_an_end_is_refused_as_well() -> None:

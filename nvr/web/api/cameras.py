@@ -15,6 +15,6 @@ class Restart(Body):
     seconds: Annotated[float, Field(gt=0, le=3600)]
 
 
-def restart(service: Service, asked: Restart) -> dict[str, Any]:
+async def restart(service: Service, asked: Restart) -> dict[str, Any]:
     """A camera is about to restart: not a gap, but off as planned."""
     return service.planned_restart(asked.camera, asked.seconds)

@@ -1,6 +1,5 @@
 """Keeping clips from being deleted."""
 
-from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -16,6 +15,6 @@ class Lock(Body):
     locked: bool
 
 
-def lock(service: Service, asked: Lock) -> Awaitable[dict[str, Any]]:
+async def lock(service: Service, asked: Lock) -> dict[str, Any]:
     """Lock or unlock a clip; its state then."""
-    return service.lock_clip(asked.clip, asked.locked)
+    return await service.lock_clip(asked.clip, asked.locked)

@@ -1,6 +1,5 @@
 """Mending what a check of index and files found."""
 
-from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,12 +12,12 @@ from nvr.web.service import Service
 class Repair(Body):
     """What was found, as `nvr db check --json` tells it."""
 
-    kind: Kind
+    kind: Annotated[Kind, Field(strict=False)]  # a word is all that JSON has for it
     volume: Annotated[str, Field(max_length=100)] | None = None
     path: Annotated[str, Field(max_length=1000)] | None = None
     row: Annotated[int, Field(ge=1, le=(1 << 63) - 1)] | None = None
 
 
-def repair(service: Service, asked: Repair) -> Awaitable[dict[str, Any]]:
+async def repair(service: Service, asked: Repair) -> dict[str, Any]:
     """Mend it, if it is still so."""
-    return service.repair(Finding(asked.kind, "", asked.volume, asked.path, asked.row))
+    return await service.repair(Finding(asked.kind, "", asked.volume, asked.path, asked.row))

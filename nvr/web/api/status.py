@@ -5,11 +5,11 @@ from typing import Any
 from nvr.web.service import Service
 
 
-def status(service: Service) -> dict[str, Any]:
+async def status(service: Service) -> dict[str, Any]:
     """Every camera and every volume as they are now."""
     return service.status()
 
 
-def live(service: Service) -> dict[str, Any]:
+async def live(service: Service) -> dict[str, Any]:
     """The segments being written now, by camera."""
     return service.live()

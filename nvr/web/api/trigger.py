@@ -21,6 +21,6 @@ class Trigger(Body):
     note: Annotated[str, Field(max_length=500), AfterValidator(_one_line)] | None = None
 
 
-def trigger(service: Service, asked: Trigger) -> dict[str, Any]:
+async def trigger(service: Service, asked: Trigger) -> dict[str, Any]:
     """Raise a manual alarm; its clip."""
     return service.trigger(asked.camera, asked.note)
