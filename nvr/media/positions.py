@@ -247,7 +247,7 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 def _numbers(column: bytes) -> list[int]:
     if column.isascii():
         return list(column)
-    # All but the first are nearly always of one byte or two: in one go, since an index made anew reads a million tracks.
+    # All but the first are nearly always of one byte or two: in one go, as an index made anew reads a million tracks.
     first, at = _number(column, 0)
     following = iter(column[at:])
     try:
