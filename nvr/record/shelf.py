@@ -24,6 +24,7 @@ from nvr.units import US, size_text
 log = logging.getLogger(__name__)
 
 _LAGGING_BYTES = 8 << 20  # a queue this long says that the recorders wait for the disk
+_AMPLE_BYTES = 4 << 30  # more than anybody writes between two looks
 _PATIENCE_US = 5 * US  # the sweep is called at once, and unlinks in milliseconds
 _DAY_US = 86_400 * US
 
@@ -50,8 +51,7 @@ class Place:
 class Shelf:
     """One volume in use.
 
-    It is looked at every few seconds, and every second while it takes no footage, so that a missing disk is used again
-    as soon as it is mounted.
+    It is looked at every few seconds, and every second while `is_watched`.
 
     `enter(name, uuid)` makes the volume known to the index and answers its id there; it may block. `recover(shelf)`
     brings files and rows together on a volume that is found only after the start, before anything is written to it.
@@ -193,6 +193,11 @@ class Shelf:
         if gathered:
             # Its cost was weighed piece by piece; nobody but the loop adds to the queue.
             self.thread.put(cost_bytes, _do_all, gathered)
+
+    @property
+    def is_watched(self) -> bool:
+        """A missing disk is to be used as soon as it is mounted; a disk that may soon be full is to be swept in time."""
+        return self.refusal is not None or self.counts.free_bytes < self.place.keep_free_bytes + _AMPLE_BYTES
 
     def ask_to_look(self) -> None:
         """Has the I/O thread look, unless the last look still waits or hangs there."""

@@ -595,10 +595,10 @@ class Daemon:
         self._jobs.clock_stepped()
 
     def _look_at_volumes(self) -> None:
-        """Each volume on its own thread; one that takes footage is looked at less often, in `_look_around`."""
+        """Each volume on its own thread; one that has ample room is looked at less often, in `_look_around`."""
         for shelf in self._store.shelves.all:
             shelf.note_state()
-            if shelf.refusal is not None:
+            if shelf.is_watched:
                 shelf.ask_to_look()
 
 
