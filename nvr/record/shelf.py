@@ -196,7 +196,7 @@ class Shelf:
 
     @property
     def is_watched(self) -> bool:
-        """A missing disk is to be used as soon as it is mounted; a disk that may soon be full is to be swept in time."""
+        """A missing disk is to be used as soon as it is mounted, one that may soon be full to be swept in time."""
         return self.refusal is not None or self.counts.free_bytes < self.place.keep_free_bytes + _AMPLE_BYTES
 
     def ask_to_look(self) -> None:
