@@ -97,7 +97,7 @@ def _crash_again_and_again(
 ) -> None:
     house, chance = crashes.house, random.Random(rounds)
     with ExitStack() as alive:
-        options = [CameraOptions(camera_id=name, encode=encode) for name, encode in ENCODED.items()]
+        options = [CameraOptions(camera_id=name, encode=encode, keep_sent=100_000) for name, encode in ENCODED.items()]
         simulator = alive.enter_context(world.cameras(options))
         cameras = dict(zip(CAMERAS, simulator.cameras, strict=True))
         house.configure({name: {"http_port": simulator.ports(camera)[0]} for name, camera in cameras.items()})
