@@ -267,7 +267,7 @@ class FilmDesk:
             log.warning("film left alone: %s", trouble, extra={"action": "recovery-left", "path": path})
         else:
             self._report.segments["film"] += 1
-            log.info("film entered", extra={"action": "recovery-film", "path": path, "pictures": row.pictures})
+            log.info("film entered", extra={"action": "film", "path": path, "pictures": row.pictures})
 
     def _row(self, day: date, path: str, files: Sequence[Path]) -> FilmRow:
         pictures = sum(len(boxes.movie(file).samples) for file in files)
