@@ -663,6 +663,7 @@ class Config(_Table):
             min_us=_us(kept.min_days * _DAY_S),
             max_us=_us(kept.max_days * _DAY_S),
             clip_us=_us(kept.clip_days * _DAY_S),
+            film_us=_us(own.timelapse.keep_days * _DAY_S) if own is not None and own.timelapse is not None else None,
             quota_bytes=own.quota if own is not None else None,
         )
 

@@ -75,6 +75,7 @@ INCONSISTENCIES: Final = (
 RETENTION_RULES: Final = (
     "max-days",
     "clip-days",
+    "keep-days",
     "quota-camera",
     "quota-volume",
     "floor",
@@ -212,6 +213,7 @@ class VolumeCounts:
         "at_floor",
         "deleted_bytes",
         "entered_bytes",
+        "film_bytes",
         "free_bytes",
         "free_inodes",
         "full_in_s",
@@ -234,6 +236,8 @@ class VolumeCounts:
         """Of segments: at the start, and since then. Written in the loop."""
         self.deleted_bytes = 0
         """Of segments since the start. Written by whoever sweeps, as what follows."""
+        self.film_bytes = 0
+        """Of films of days, as of the last sweep."""
         self.full_in_s = _NOT_KNOWN
         """Until footage has to go for new footage."""
         self.at_floor = False
@@ -250,8 +254,8 @@ class VolumeCounts:
 
     @property
     def footage_bytes(self) -> int:
-        """Of the segments there are."""
-        return self.entered_bytes - self.deleted_bytes
+        """Of the segments and films there are."""
+        return self.entered_bytes - self.deleted_bytes + self.film_bytes
 
 
 def write_error(error: OSError) -> str:
@@ -522,13 +526,16 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "nvr_storage_size_bytes": ("Size of the file system that the volume is on.", ("volume",)),
     "nvr_storage_free_bytes": ("Bytes that nvr can still write to the file system of the volume.", ("volume",)),
-    "nvr_storage_footage_bytes": ("Bytes of completed footage that the index holds on the volume.", ("volume",)),
+    "nvr_storage_footage_bytes": (
+        "Bytes of completed footage that the index holds on the volume, films of days included.",
+        ("volume",),
+    ),
     "nvr_storage_full_in_seconds": (
         "Time until old footage has to be deleted for new footage at the present rate, 0 while it is, NaN at first.",
         ("volume",),
     ),
     "nvr_retention_deleted_segments_total": (
-        "Segments and clips that were deleted, by the rule that said so.",
+        "Segments, clips and films of days that were deleted, by the rule that said so.",
         ("reason",),
     ),
     "nvr_retention_promise_broken": (

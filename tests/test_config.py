@@ -129,6 +129,9 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         max_days = 7
         [camera.0]
         host = "fe80::1"
+        [camera.0.timelapse]
+        every_seconds = 60
+        keep_days = 3
         """,
     )
     assert config.data_dir == tmp_path / "state"
@@ -138,6 +141,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     day_us = 86_400 * US
     assert config.keep("gate") == Keep(round(1.5 * day_us), 7 * day_us, 200 * day_us, 200 * 10**9)
     assert config.keep("gone") == Keep(round(1.5 * day_us), 20 * day_us, 200 * day_us)
+    assert [config.keep(camera).film_us for camera in ("0", "gate", "gone")] == [3 * day_us, None, None]
     assert config.metrics.address == ("::1", 80)
     gate = config.cameras["gate"]
     assert (gate.host, gate.http_port, gate.alarm_port) == ("cam-1.example.net", 8080, 8081)

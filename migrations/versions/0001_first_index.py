@@ -1,4 +1,4 @@
-"""The first index: cameras, volumes, runs, segments, views and looks, gaps, garbage, alarms and clips."""
+"""The first index: cameras, volumes, runs, segments, views and looks, gaps, garbage, alarms, clips and films."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("camera_ident", sa.Text),
         sa.Column("fan_failed", Int, sa.CheckConstraint("fan_failed IN (0, 1)", name=op.f("ck_camera_fan_failed"))),
         sa.Column("turned_away", Int, sa.CheckConstraint("turned_away IN (0, 1)", name=op.f("ck_camera_turned_away"))),
+        sa.Column("film_gone_us", Int),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_camera")),
         sa.UniqueConstraint("slug", name=op.f("uq_camera_slug")),
         sqlite_strict=True,
@@ -116,6 +117,7 @@ def upgrade() -> None:
         sa.Column("camera_id", Int, nullable=False),
         sa.Column("segment_bytes", Int, nullable=False),
         sa.Column("clip_bytes", Int, nullable=False),
+        sa.Column("film_bytes", Int, server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("volume_id", "camera_id", name=op.f("pk_holding")),
         sa.ForeignKeyConstraint(["volume_id"], ["volume.id"], name=op.f("fk_holding_volume_id_volume")),
         sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_holding_camera_id_camera")),
@@ -320,6 +322,29 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_clip_member_segment_id"), "clip_member", ["segment_id"])
+    op.create_table(
+        "film",
+        sa.Column("id", Int, nullable=False),
+        sa.Column("camera_id", Int, nullable=False),
+        sa.Column("volume_id", Int, nullable=False),
+        sa.Column("start_us", Int, nullable=False),
+        sa.Column("path", sa.Text, nullable=False),
+        sa.Column("files", Int, nullable=False),
+        sa.Column("size_bytes", Int, nullable=False),
+        sa.Column("pictures", Int, nullable=False),
+        sa.Column(
+            "state",
+            sa.Text,
+            sa.CheckConstraint("state IN ('ok', 'missing', 'truncated')", name=op.f("ck_film_state")),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_film")),
+        sa.CheckConstraint("files > 0 AND pictures > 0 AND size_bytes >= 0", name=op.f("ck_film_sizes")),
+        sa.UniqueConstraint("camera_id", "start_us", name=op.f("uq_film_camera_id_start_us")),
+        sa.ForeignKeyConstraint(["camera_id"], ["camera.id"], name=op.f("fk_film_camera_id_camera")),
+        sa.ForeignKeyConstraint(["volume_id"], ["volume.id"], name=op.f("fk_film_volume_id_volume")),
+        sqlite_strict=True,
+    )
     for trigger in _TRIGGERS:
         op.execute(trigger)
 
@@ -363,6 +388,25 @@ _TRIGGERS = (
         SELECT NEW.volume_id, NEW.camera_id, 0, coalesce(NEW.size_bytes, 0)
         WHERE NEW.volume_id IS NOT NULL AND NEW.linked = 0
         ON CONFLICT (volume_id, camera_id) DO UPDATE SET clip_bytes = clip_bytes + excluded.clip_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_film_added AFTER INSERT ON film BEGIN
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes, film_bytes)
+        VALUES (NEW.volume_id, NEW.camera_id, 0, 0, NEW.size_bytes)
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET film_bytes = film_bytes + excluded.film_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_film_gone AFTER DELETE ON film BEGIN
+        UPDATE holding SET film_bytes = film_bytes - OLD.size_bytes
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id;
+    END
+    """,
+    """CREATE TRIGGER holding_film_changed AFTER UPDATE OF size_bytes, volume_id, camera_id ON film BEGIN
+        UPDATE holding SET film_bytes = film_bytes - OLD.size_bytes
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id;
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes, film_bytes)
+        VALUES (NEW.volume_id, NEW.camera_id, 0, 0, NEW.size_bytes)
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET film_bytes = film_bytes + excluded.film_bytes;
     END
     """,
 )

@@ -42,8 +42,13 @@ def segments(reader: Reader, camera: str, start_us: int, end_us: int) -> Iterato
 
 def path_of(segment: Segment, settings: config.Config) -> Path | None:
     """Where the segment's file is; None where its volume is configured no more."""
-    volume = next((volume for volume in settings.volumes if volume.name == segment.volume), None)
-    return volume.path / segment.path if volume else None
+    return path_on(segment.volume, segment.path, settings)
+
+
+def path_on(volume: str, path: str, settings: config.Config) -> Path | None:
+    """Where a file of that path below a volume is; None where the volume is configured no more."""
+    place = next((one.path for one in settings.volumes if one.name == volume), None)
+    return place / path if place else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from nvr import config
-from nvr.cli.archive import LAST_US, known_camera
+from nvr.cli.archive import LAST_US, known_camera, path_on
 from nvr.cli.asked import FromOption, ToOption, asked
 from nvr.cli.daemon import tell
 from nvr.cli.errors import NotWellError, WrongUseError
@@ -171,8 +171,7 @@ def _facts(clip: Clip, reader: Reader, settings: config.Config) -> dict[str, Any
 
 def _path_of(clip: Clip, settings: config.Config) -> Path | None:
     """Where its file is; None before it is exported, and where its volume is configured no more."""
-    volume = next((volume for volume in settings.volumes if volume.name == clip.volume), None)
-    return None if volume is None or clip.path is None else volume.path / clip.path
+    return None if clip.volume is None or clip.path is None else path_on(clip.volume, clip.path, settings)
 
 
 def _gap_us(clip: Clip, reader: Reader) -> int:

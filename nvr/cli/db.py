@@ -118,7 +118,8 @@ def rebuild(
     """Make the index anew: from its newest whole copy and the files, or from the files alone.
 
     The daemon must be stopped. The index that is there is kept beside the new one. Files tell of segments, of where
-    cameras looked and of exported clips; why something was not recorded only a copy tells, else it is `unknown`.
+    cameras looked, of exported clips and of days' films; why something was not recorded only a copy tells, else it is
+    `unknown`.
     """
     from nvr.store import salvage
 

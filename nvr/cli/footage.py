@@ -8,7 +8,7 @@ import typer
 
 from nvr import config
 from nvr.cli import verify, where
-from nvr.cli.archive import LAST_US, known_camera, live_of, path_of, segments
+from nvr.cli.archive import LAST_US, known_camera, live_of, path_of, path_on, segments
 from nvr.cli.asked import TIME, FromOption, ToOption, asked
 from nvr.cli.covered import covered
 from nvr.cli.errors import WrongUseError
@@ -19,8 +19,9 @@ from nvr.clock import HostClock
 from nvr.media.stitch import Stitched
 from nvr.store.corrected import Corrected
 from nvr.store.ledger import Covered
+from nvr.store.names import day_of
 from nvr.store.reader import open_reader
-from nvr.store.rows import Segment, SegmentState
+from nvr.store.rows import Film, Segment, SegmentState
 from nvr.units import US, UtcMicros
 
 commands = typer.Typer(help="What was recorded, what was not and why.", no_args_is_help=True)
@@ -127,6 +128,27 @@ def export_(
         note(f"the camera's picture changed, so there are {len(written.films)} files")
 
 
+@commands.command()
+def films(
+    camera: Annotated[str | None, typer.Option("--camera", metavar="C", help="Of this camera only.")] = None,
+    config_file: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The films of days that `timelapse` of a camera has made, and where they are.
+
+    Each is one key picture of the recording every so often, of one day in UTC, at 25 pictures a second.
+    """
+    settings = config.load(config.find(config_file))
+    reader = open_reader(settings.data_dir)
+    if camera is not None:
+        known_camera(reader, settings, camera)
+    found = reader.films(camera)
+    if as_json:
+        print_json_list(_film_facts(film, settings) for film in found)
+    elif not print_table(("camera", "day", "pictures", "size", "", "file"), _film_rows(found, settings)):
+        note("no films of days are there; `timelapse` of a camera makes them")
+
+
 commands.command(name="where")(where.where_)
 commands.command(name="moves")(where.moves_)
 commands.command(name="verify")(verify.verify_)
@@ -172,6 +194,35 @@ def _segment_rows(found: Iterator[Segment], settings: config.Config) -> Iterator
             size_text(row.size_bytes),
             ",".join(remarks),
             str(path_of(segment, settings) or f"(volume {segment.volume}) {segment.path}"),
+        )
+
+
+def _film_facts(film: Film, settings: config.Config) -> dict[str, Any]:
+    row, path = film.row, path_on(film.volume, film.row.path, settings)
+    return {
+        "camera": film.camera,
+        "day": str(day_of(row.start_us)),
+        "path": str(path) if path else None,
+        "files": row.files,
+        "pictures": row.pictures,
+        "size_bytes": row.size_bytes,
+        "state": row.state.value,
+    }
+
+
+def _film_rows(found: list[Film], settings: config.Config) -> Iterator[tuple[str, ...]]:
+    for film in found:
+        row = film.row
+        remarks = [f"{row.files} files"] if row.files > 1 else []
+        if row.state is not SegmentState.OK:
+            remarks.append(row.state.value)
+        yield (
+            film.camera,
+            str(day_of(row.start_us)),
+            str(row.pictures),
+            size_text(row.size_bytes),
+            ",".join(remarks),
+            str(path_on(film.volume, row.path, settings) or f"(volume {film.volume}) {row.path}"),
         )
 
 

@@ -14,7 +14,7 @@ from nvr.cli.printing import ConfigOption, JsonOption, note, print_json, size_te
 from nvr.cli.times import duration_text, iso_utc, local_text, read_iso_utc
 from nvr.clock import HostClock
 from nvr.store.reader import Reader, open_reader
-from nvr.store.retention import Footage, Keep, Prospect, Room, Rule, prospects
+from nvr.store.retention import Footage, Keep, Kind, Prospect, Room, Rule, prospects
 from nvr.store.rows import Camera, Clip, ClipState, Holding
 from nvr.units import US
 
@@ -96,11 +96,18 @@ class _Archive:
             if one.volume_id == volume_id:
                 slug = self.slugs[one.camera_id]
                 found += [
-                    (slug, segment)
-                    for segment in self.reader.unheld_segments(volume_id, one.camera_id, 1)
-                    if segment.end_us <= self.now_us - self.settings.keep(slug).min_us
+                    (slug, footage)
+                    for footage in self.oldest(one)
+                    if footage.end_us <= self.now_us - self.settings.keep(slug).min_us
                 ]
-        return min(found, key=lambda pair: pair[1].start_us, default=None)
+        return min(found, key=lambda pair: pair[1].end_us, default=None)
+
+    def oldest(self, one: Holding) -> list[Footage]:
+        """Of a camera on a volume the oldest segment that no clip holds, and the oldest film."""
+        return [
+            *self.reader.unheld_segments(one.volume_id, one.camera_id, 1),
+            *self.reader.oldest_films(one.volume_id, one.camera_id, 1),
+        ]
 
     def _rate(self, one: Holding) -> float:
         """Bytes a second over the last 24 hours, or since it began."""
@@ -153,14 +160,15 @@ class _Story:
 def _story(archive: _Archive, camera: Camera) -> _Story:
     own = archive.of(camera.id)
     keep = archive.settings.keep(camera.slug)
-    unheld = [one for on in own for one in archive.reader.unheld_segments(on.volume_id, camera.id, 1)]
-    oldest = min(unheld, key=lambda one: one.start_us, default=None)
+    oldest: dict[Kind, Footage] = {}
+    for one in (one for on in own for one in archive.oldest(on)):
+        oldest[one.kind] = min(one, oldest.get(one.kind, one), key=lambda each: each.start_us)
     rate = sum(archive.rates[on.volume_id, camera.id] for on in own)
     rooms = [
         (archive.rooms[on.volume_id], archive.held_on(on.volume_id)) for on in own if on.volume_id in archive.rooms
     ]
-    found = prospects(archive.now_us, keep, oldest, sum(one.size_bytes for one in own), rate, rooms)
-    return _Story(keep, own, oldest, found, rate)
+    found = prospects(archive.now_us, keep, list(oldest.values()), sum(on.size_bytes for on in own), rate, rooms)
+    return _Story(keep, own, oldest.get(Kind.SEGMENT), found, rate)
 
 
 def _camera_facts(archive: _Archive, camera: Camera) -> dict[str, Any]:
@@ -171,12 +179,14 @@ def _camera_facts(archive: _Archive, camera: Camera) -> dict[str, Any]:
         "configured": camera.slug in archive.settings.cameras,
         "footage_bytes": sum(one.segment_bytes for one in story.holdings),
         "clip_bytes": sum(one.clip_bytes for one in story.holdings),
+        "film_bytes": sum(one.film_bytes for one in story.holdings),
         "bytes_per_day": round(story.rate_bytes_s * 86_400),
         "oldest": None if story.oldest_us is None else iso_utc(story.oldest_us),
         "held": story.oldest_us is not None and (story.oldest is None or story.oldest.start_us > story.oldest_us),
         "min_days": story.keep.min_us / _DAY_US,
         "max_days": story.keep.max_us / _DAY_US,
         "clip_days": story.keep.clip_us / _DAY_US,
+        "keep_days": None if story.keep.film_us is None else story.keep.film_us / _DAY_US,
         "quota_bytes": story.keep.quota_bytes,
         "rules": rules,
     }
@@ -192,9 +202,10 @@ def _rule_facts(archive: _Archive, camera: Camera, story: _Story, one: Prospect)
 
 
 def _rule_text(archive: _Archive, camera: Camera, story: _Story, one: Prospect) -> str:
-    if one.rule is Rule.MAX_DAYS:
-        at = _at(one.at_us, archive.now_us)
-        return f"max_days: footage is deleted when it is {_days(story.keep.max_us)} old; the oldest goes {at}"
+    if one.rule in (Rule.MAX_DAYS, Rule.KEEP_DAYS):
+        key, what = one.rule.value.replace("-", "_"), "films of days are" if one.kind is Kind.FILM else "footage is"
+        old = f"when {'they are' if one.kind is Kind.FILM else 'it is'} {_days(story.keep.law(one.kind)[1])} old"
+        return f"{key}: {what} deleted {old}; the oldest goes {_at(one.at_us, archive.now_us)}"
     when = _from(one.at_us, archive.now_us)
     if one.rule is Rule.QUOTA_CAMERA:
         used, quota = size_text(story.size_bytes), size_text(story.keep.quota_bytes or 0)
@@ -210,10 +221,11 @@ def _rule_text(archive: _Archive, camera: Camera, story: _Story, one: Prospect) 
 
 
 def _sentences(told: dict[str, Any]) -> Iterator[str]:
-    size = size_text(told["footage_bytes"] + told["clip_bytes"])
+    size = size_text(told["footage_bytes"] + told["clip_bytes"] + told["film_bytes"])
     gone = "" if told["configured"] else ", configured no more"
     if told["oldest"] is None:
-        yield f"camera '{told['camera']}'{gone}: no footage"
+        films = f" but films of days ({size_text(told['film_bytes'])})" if told["film_bytes"] else ""
+        yield f"camera '{told['camera']}'{gone}: no footage{films}"
     else:
         back = local_text(read_iso_utc(told["oldest"]))
         yield (
@@ -228,6 +240,8 @@ def _sentences(told: dict[str, Any]) -> Iterator[str]:
             f"  min_days: what is younger than {told['min_days']:g} days goes only where nothing else is left on a "
             "full disk, and nvr says so then"
         )
+    if told["film_bytes"]:
+        yield "  films: where room is short the film of a day goes after that day's footage"
     yield f"  clips: their files are deleted when they are {told['clip_days']:g} days old; locked ones stay"
 
 

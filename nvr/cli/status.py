@@ -141,7 +141,7 @@ def _footage(reader: Reader) -> dict[str, _Footage]:
     found: dict[str, _Footage] = {}
     for one in reader.holdings():
         volume = found.setdefault(names[one.volume_id], _Footage())
-        volume.size_bytes += one.segment_bytes
+        volume.size_bytes += one.segment_bytes + one.film_bytes
         if one.oldest_us is not None:
             volume.oldest_us = min(one.oldest_us, volume.oldest_us or one.oldest_us)
     return found

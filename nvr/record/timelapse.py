@@ -4,8 +4,8 @@ Made from sealed segments some time after a day (UTC) has ended, beside the foot
 
     <camera>/timelapse/<YYYY>/<MM>/<YYYYMMDD>.mp4
 
-It is a copy and has no row: what an attempt left behind is taken away by the next one, a film older than it is to be
-kept is unlinked here.
+It is a copy, and what an attempt left behind is taken away. Once it is named it gets its row, and goes as footage goes:
+by `nvr.store.sweep`, no more by this.
 """
 
 import logging
@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -28,8 +29,10 @@ from nvr.media.mpeg4 import coding
 from nvr.record.shelf import Shelf, Shelves
 from nvr.record.timelapse_plan import Picker, TimelapsePlan
 from nvr.store.errors import DiskFull, VolumeMissing
-from nvr.store.names import PART, TIMELAPSE, day_of, numbered, parse_timelapse_name, timelapse_path
+from nvr.store.index import Index
+from nvr.store.names import PART, day_of, numbered, timelapse_path
 from nvr.store.reader import Reader
+from nvr.store.recovery import FilmDesk, Place, Recovery, condemned
 from nvr.store.rows import Segment, SegmentState
 from nvr.units import US
 
@@ -47,9 +50,12 @@ _TROUBLE: Final = (OSError, MediaError, DiskFull, VolumeMissing)
 class Timelapse:
     """The films of all cameras; `run` is a job."""
 
-    def __init__(self, plans: Sequence[TimelapsePlan], reader: Reader, shelves: Shelves, clock: Clock) -> None:
+    def __init__(
+        self, plans: Sequence[TimelapsePlan], index: Index, reader: Reader, shelves: Shelves, clock: Clock
+    ) -> None:
         self.plans = plans
         """May be changed at any time."""
+        self._index = index
         self._reader = reader
         self._shelves_in_use = shelves
         self._clock = clock
@@ -60,15 +66,14 @@ class Timelapse:
         return {shelf.name: shelf for shelf in self._shelves_in_use.all}
 
     def run(self, stopping: threading.Event) -> None:
-        """Makes the films of the last days that are not there, and unlinks those that are too old.
+        """Makes the films of the last days that have none.
 
         Ends soon once `stopping` is set; a film that is not whole then is made anew. Raises the last OSError,
         DiskFull or VolumeMissing that kept a film from being made, when all others are done.
         """
         trouble: Exception | None = None
         for plan in self.plans:
-            self._prune(plan)
-            for day in self._days():
+            for day in self._days(plan):
                 if stopping.is_set():
                     return
                 try:
@@ -80,32 +85,49 @@ class Timelapse:
         if trouble is not None:
             raise OSError(f"a time-lapse was not made: {trouble}") from trouble
 
-    def _days(self) -> Iterator[date]:
-        """The last days that are over and settled, latest first."""
+    def _days(self, plan: TimelapsePlan) -> Iterator[date]:
+        """The last days that are over and settled and have no film, nor had one that retention took; latest first."""
+        known = self._reader.camera(plan.camera)
+        gone_us = None if known is None else known.film_gone_us
+        made = {film.row.start_us for film in self._reader.films(plan.camera)}
         last = day_of(self._clock.utc_us() - _SETTLED_US) - timedelta(days=1)
-        return (last - timedelta(days=back) for back in range(_DAYS_BACK))
+        for back in range(min(_DAYS_BACK, plan.keep_days)):
+            start_us = _start_of(last - timedelta(days=back))
+            if start_us not in made and (gone_us is None or start_us > gone_us):
+                yield last - timedelta(days=back)
 
     def _make(self, plan: TimelapsePlan, day: date, stopping: threading.Event) -> None:
-        path = timelapse_path(plan.camera, day)
-        if any((shelf.place.path / path).exists() for shelf in self._present()):
+        if self._is_there(plan.camera, day):
             return
         start_us = _start_of(day)
         segments = self._reader.segments_between(plan.camera, start_us, start_us + _DAY_US)
         shelf = self._shelf_for(segments)
         if shelf is None or shelf.volume is None:
             return
-        target = shelf.place.path / path
+        target = shelf.place.path / timelapse_path(plan.camera, day)
         shelf.archive.make_folder(shelf.volume, target.parent)
         film = _Film(shelf.archive.disk, target, {"title": f"{plan.camera} {day}", "comment": _comment(plan)})
         try:
             for picture in self._chosen(segments, plan, start_us, stopping):
+                if shelf.refusal is not None:
+                    raise DiskFull(shelf.refusal.sentence)
                 film.add(*picture)
-            pictures = film.finish()
+            film.finish()
         finally:
             film.let_go()
-        if pictures:
-            extra = {"camera": plan.camera, "action": "timelapse", "path": path, "pictures": pictures}
-            log.info("time-lapse made", extra=extra)
+        self._is_there(plan.camera, day)
+
+    def _is_there(self, camera: str, day: date) -> bool:
+        """Whether the film has its name: then it gets its row here, unless it waits to be unlinked."""
+        path = timelapse_path(camera, day)
+        for shelf in self._shelves.values():
+            if shelf.volume is None:
+                continue
+            place = Place(shelf.volume_id, shelf.volume)
+            FilmDesk(self._index, self._reader, shelf.archive, place, Recovery(), camera).enter(day)
+            if (shelf.place.path / path).exists() or path in condemned(self._reader, place):
+                return True
+        return False
 
     def _chosen(
         self, segments: Sequence[Segment], plan: TimelapsePlan, start_us: int, stopping: threading.Event
@@ -147,20 +169,6 @@ class Timelapse:
                 return shelf if shelf.refusal is None else None
         return None
 
-    def _present(self) -> Iterator[Shelf]:
-        return (shelf for shelf in self._shelves.values() if shelf.volume is not None)
-
-    def _prune(self, plan: TimelapsePlan) -> None:
-        """Unlinks films that are older than they are to be kept."""
-        oldest = day_of(self._clock.utc_us()) - timedelta(days=plan.keep_days)
-        for shelf in self._present():
-            folder = shelf.place.path / plan.camera / TIMELAPSE
-            for file in sorted(folder.glob("[0-9]*/[0-9]*/*.mp4")) if folder.is_dir() else []:
-                day = parse_timelapse_name(file.name)
-                if day is not None and day < oldest:
-                    shelf.archive.disk.unlink(file)
-                    shelf.archive.disk.fsync_directory(file.parent)
-
 
 class _Stopped(Exception):
     """nvr is stopping."""
@@ -179,7 +187,6 @@ class _Film:
         self._file: DurableFile | None = None
         self._mp4: Mp4File | None = None
         self._ticks = 0
-        self._pictures = 0
 
     def add(self, data: bytes, vol: Vol) -> None:
         """Another picture, byte for byte. Raises OSError, NotDecodable."""
@@ -189,24 +196,29 @@ class _Film:
         if self._mp4 is not None:
             self._mp4.add(data, self._ticks, _PICTURE_TICKS, True)
         self._ticks += _PICTURE_TICKS
-        self._pictures += 1
 
-    def finish(self) -> int:
-        """Closes, syncs and names what was written; how many pictures. Raises OSError, NotDecodable."""
+    def finish(self) -> None:
+        """Closes, syncs and names what was written. Raises OSError, NotDecodable."""
         self._end()
         # The first one last: while it is missing the day is not done.
         for part, file in reversed(self._parts):
             self._disk.rename_noreplace(part, file)
         if self._parts:
             self._disk.fsync_directory(self._target.parent)
-        return self._pictures
+        self._parts = []
 
     def let_go(self) -> None:
-        """Leaves what is not finished as it is; harmless after `finish`."""
+        """Takes away what is not finished: a copy of footage must not fill a disk for nothing. Harmless after `finish`.
+
+        What a disk in trouble keeps the next attempt takes away, or the next start.
+        """
         if self._mp4 is not None:
             self._mp4.abandon()
         if self._file is not None:
             self._file.close()
+        for left in (path for names in self._parts for path in names if path.exists()):
+            with suppress(OSError):
+                self._disk.unlink(left)
 
     def _begin(self, vol: Vol) -> None:
         file = self._target.with_name(numbered(self._target.name, len(self._parts) + 1))

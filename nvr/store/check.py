@@ -24,9 +24,16 @@ from nvr.store import backup
 from nvr.store.clip_locks import lock_file_of
 from nvr.store.clip_snapshots import clip_file_of
 from nvr.store.filling import unaccounted
-from nvr.store.names import CLIPS, LOCK, PART, day_path, numbered, segment_name, segment_path
+from nvr.store.names import CLIPS, LOCK, PART, TIMELAPSE, day_path, numbered, segment_name, segment_path
 from nvr.store.reader import KnownFile, Reader
-from nvr.store.recovery import Place, camera_folders, days_newest_first, months_newest_first
+from nvr.store.recovery import (
+    Place,
+    camera_folders,
+    condemned,
+    days_newest_first,
+    months_newest_first,
+    size_of_files,
+)
 from nvr.store.rows import Camera, Clip, SegmentState
 from nvr.units import US
 
@@ -76,7 +83,7 @@ class Finding:
     path: str | None = None
     """Relative to the volume's path."""
     row: int | None = None
-    """The id of the segment, garbage row, clip or camera it is about."""
+    """The id of the segment, garbage row, clip, film or camera it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,7 @@ class Check:
             yield from self._of_segments()
             yield from self._of_garbage()
             yield from self._of_clips()
+            yield from self._of_films()
             yield from self._of_time()
             self.complete = True
         except (_Enough, backup.Stopped):
@@ -222,17 +230,10 @@ class Check:
         name = path.rpartition("/")[2]
         size_bytes = found.get(name, found.get(name + PART))
         state = SegmentState(row.state)
-        if size_bytes is None:
+        broken = _broken(state, row.size_bytes, size_bytes)
+        if broken is not None:
             if self._is_still_promised(row):
-                word = "is gone" if state is not SegmentState.MISSING else "is still gone"
-                yield Finding(Kind.MISSING, f"its file {word}", place.volume.name, path, row.id)
-            return
-        if state is SegmentState.MISSING:
-            yield Finding(Kind.MISSING, "its file is back", place.volume.name, path, row.id)
-        elif size_bytes != row.size_bytes and state is not SegmentState.DAMAGED:
-            if self._is_still_promised(row):
-                sentence = f"it has {size_bytes} bytes, and {row.size_bytes} were promised"
-                yield Finding(Kind.TRUNCATED, sentence, place.volume.name, path, row.id)
+                yield Finding(*broken, place.volume.name, path, row.id)
         elif state is SegmentState.OK:
             yield from self._of_content(place, path, row)
 
@@ -300,7 +301,7 @@ class Check:
                 path = f"{folder}/{day_path(day)}/{name}"
                 yield Finding(Kind.UNPROMISED, "no row promises it", place.volume.name, path)
 
-    # ---- garbage, clips, locks
+    # ---- garbage, clips, locks, films
 
     def _of_garbage(self) -> Iterator[Finding]:
         places = {place.volume.name: place for place in self._places}
@@ -324,6 +325,22 @@ class Check:
             self._pause()
         for place in self._places:
             yield from self._of_clip_files(place)
+
+    def _of_films(self) -> Iterator[Finding]:
+        places = {place.volume_id: place for place in self._places}
+        for film in self._reader.films():
+            self._pause()
+            place = places.get(film.row.volume_id)
+            if place is None:
+                continue
+            self.files += 1
+            size_bytes = size_of_files(place.volume.path / film.row.path, film.row.files)
+            broken = _broken(film.row.state, film.row.size_bytes, size_bytes)
+            if broken is not None and self._reader.film(film.id) is not None:
+                yield Finding(*broken, film.volume, film.row.path, film.id)
+        for place in self._places:
+            for folder in camera_folders(place.volume):
+                yield from self._of_film_files(place, folder)
 
     def _of_clip(self, place: Place, clip: Clip, path: str) -> Iterator[Finding]:
         first = place.volume.path / path
@@ -357,6 +374,20 @@ class Check:
                         continue
                     if (month / name).exists():
                         yield Finding(Kind.UNPROMISED, "no clip's row promises it", place.volume.name, path)
+
+    def _of_film_files(self, place: Place, folder: str) -> Iterator[Finding]:
+        self._pause()
+        months = place.volume.path / folder / TIMELAPSE
+        found = [  # names before rows, as above
+            f"{month.relative_to(place.volume.path)}/{name}"
+            for month in (months_newest_first(months) if months.is_dir() else ())
+            for name in sorted(_files_in(month))
+            if not name.endswith(PART)
+        ]
+        known = self._reader.film_files(place.volume_id, folder) | condemned(self._reader, place)
+        for path in found:
+            if path not in known and (place.volume.path / path).exists():
+                yield Finding(Kind.UNPROMISED, "no film's row promises it", place.volume.name, path)
 
     # ---- time
 
@@ -394,6 +425,17 @@ def sha256(path: Path, go_on: Callable[[], bool] = lambda: True) -> bytes:
     finally:
         os.close(fd)
     return digest.digest()
+
+
+def _broken(state: SegmentState, promised_bytes: int, size_bytes: int | None) -> tuple[Kind, str] | None:
+    """What is not as a row says of its file, or of its files together; None of either where one is gone."""
+    if size_bytes is None:
+        return Kind.MISSING, "its file is still gone" if state is SegmentState.MISSING else "its file is gone"
+    if state is SegmentState.MISSING:
+        return Kind.MISSING, "its file is back"
+    if size_bytes != promised_bytes and state is not SegmentState.DAMAGED:
+        return Kind.TRUNCATED, f"it has {size_bytes} bytes, and {promised_bytes} were promised"
+    return None
 
 
 def _difference(said: label.Label | None, run: int, seq: int, start_us: int, end_us: int) -> str | None:

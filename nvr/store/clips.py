@@ -111,6 +111,16 @@ def add_garbage(connection: Connection, volume_id: int, path: str, since_us: int
     return int(connection.execute(_garbage_id, {"volume_is": volume_id, "path_is": path}).scalar_one())
 
 
+def condemn_files(connection: Connection, found: Any, since_us: int) -> list[Garbage]:
+    """Makes garbage of all files of one clip or film, of which volume (id and name), path and how many are told."""
+    condemned = []
+    for number in range(1, found.files + 1):
+        path = numbered(found.path, number)
+        garbage_id = add_garbage(connection, found.volume_id, path, since_us)
+        condemned.append(Garbage(garbage_id, found.name, path, since_us))
+    return condemned
+
+
 def condemn(connection: Connection, clip_ids: Sequence[int], since_us: int, *, unexported: bool) -> Condemned:
     """Takes clips away, and what is known of them; their files become garbage."""
     condemned, kept = [], []
@@ -122,10 +132,7 @@ def condemn(connection: Connection, clip_ids: Sequence[int], since_us: int, *, u
             kept.append(clip_id)
             continue
         if clip.path is not None:
-            for number in range(1, clip.files + 1):
-                path = numbered(clip.path, number)
-                garbage_id = add_garbage(connection, clip.volume_id, path, since_us)
-                condemned.append(Garbage(garbage_id, clip.name, path, since_us))
+            condemned += condemn_files(connection, clip, since_us)
         connection.execute(_drop_members_of_clip, {"clip_is": clip_id})
         connection.execute(_drop_clip, {"id_is": clip_id})
     return Condemned(condemned, kept)

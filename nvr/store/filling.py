@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -20,9 +19,20 @@ from nvr.store.archive import Archive
 from nvr.store.clip_locks import lock_file_of
 from nvr.store.index import Index
 from nvr.store.ledger import UNKNOWN, Ledger, PutSpan, coverage
-from nvr.store.names import CLIPS, clip_path, numbered, parse_clip_name
+from nvr.store.names import CLIPS, TIMELAPSE, clip_path, parse_clip_name
 from nvr.store.reader import Reader
-from nvr.store.recovery import Desk, Place, Recovery, camera_folders, condemned, days_newest_first, months_newest_first
+from nvr.store.recovery import (
+    Desk,
+    FilmDesk,
+    Place,
+    Recovery,
+    camera_folders,
+    camera_of,
+    condemned,
+    days_newest_first,
+    files_of,
+    months_newest_first,
+)
 from nvr.store.rows import Camera, ClipEntry, Span, SpanKind
 from nvr.units import US
 
@@ -86,6 +96,8 @@ def fill(
             done += 1
             progress(done, total)
         _enter_clips(index, reader, archive, place, folder, report)
+        films = FilmDesk(index, reader, archive, place, report, folder)
+        _enter_films(films, place.volume.path / folder / TIMELAPSE, report)
     for camera in reader.cameras():
         if not go_on():
             report.unfinished = True
@@ -169,6 +181,14 @@ def _postpone(path: Path, trouble: OSError, report: Recovery) -> None:
     log.warning("folder not entered: %s", trouble, extra={"action": "recovery-postponed", "path": str(path)})
 
 
+def _enter_films(films: FilmDesk, folder: Path, report: Recovery) -> None:
+    try:
+        for month in films.months():
+            films.enter_month(month)
+    except OSError as trouble:
+        _postpone(folder, trouble, report)
+
+
 # ---- clips
 
 
@@ -190,18 +210,13 @@ def enter_clip(
         said, size_bytes = label.read_with_size(path)
         if said is None or str(said.archive) != archive.archive_id:
             raise ValueError("it has no label of this archive")
-        entry = _entry(place, folder, _camera_of(index, reader, folder, said), path, said, size_bytes)
+        entry = _entry(place, folder, camera_of(index, reader, folder, said.start_us), path, said, size_bytes)
         if entry is not None and index.enter_clip(entry).result():
             report.segments["clip"] += 1
     except (MediaError, ValueError, TypeError, KeyError) as trouble:
         report.left.append(path)
         report.segments["left"] += 1
         log.warning("clip left alone: %s", trouble, extra={"action": "recovery-left", "path": str(path)})
-
-
-def _camera_of(index: Index, reader: Reader, folder: str, said: label.Label) -> int:
-    camera_id = reader.camera_of_folder(folder)
-    return index.add_camera(folder, said.start_us).result() if camera_id is None else camera_id
 
 
 def _entry(
@@ -214,7 +229,7 @@ def _entry(
         return _entry_of_link(place, camera_id, path, said, size_bytes)
     if relative != clip_path(folder, facts["start_us"], facts["rule"], facts["id"]):
         return None
-    files, all_bytes = _files(path)
+    files = files_of(path)
     return ClipEntry(
         id=int(facts["id"]),
         camera_id=camera_id,
@@ -227,8 +242,8 @@ def _entry(
         locked=lock_file_of(path).exists(),
         volume_id=place.volume_id,
         path=relative,
-        files=files,
-        size_bytes=all_bytes,
+        files=len(files),
+        size_bytes=sum(file.stat().st_size for file in files),
         linked=False,
         pre_shortfall_us=int(facts.get("pre_shortfall_us", 0)),
         gap_us=int(facts.get("gap_us", 0)),
@@ -264,13 +279,3 @@ def _entry_of_link(place: Place, camera_id: int, path: Path, said: label.Label, 
         exported_at_us=path.stat().st_mtime_ns // 1000,
         epoch=0,
     )
-
-
-def _files(first: Path) -> tuple[int, int]:
-    """How many files a clip is, and their size together."""
-    number, size_bytes = 1, first.stat().st_size
-    with suppress(FileNotFoundError):
-        while True:
-            size_bytes += first.with_name(numbered(first.name, number + 1)).stat().st_size
-            number += 1
-    return number, size_bytes

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, bindparam, case, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
-from nvr.store import clips, tables
+from nvr.store import clips, films, tables
 from nvr.store.connections import translated, wal_path, writer_engine
 from nvr.store.errors import DiskFull, IndexDamaged
 from nvr.store.ledger import UNKNOWN, DropSpan, PutSpan, SpanChange
@@ -33,6 +33,7 @@ from nvr.store.rows import (
     CloseClip,
     Condemned,
     Entry,
+    FilmRow,
     Garbage,
     Look,
     Run,
@@ -237,6 +238,19 @@ class Index:
         those that have not been made into a file yet.
         """
         return self.do(lambda connection: clips.condemn(connection, clip_ids, since_us, unexported=unexported))
+
+    def add_film(self, row: FilmRow) -> "Future[bool]":
+        """Promises a day's film, whose files are synced and named; False where the day has another one."""
+        return self.do(lambda connection: films.add(connection, row))
+
+    def mark_film(self, film_id: int, state: SegmentState) -> "Future[None]":
+        """Notes how a film's files stand to its row."""
+        values = {"id_is": film_id, "state": state.value}
+        return self.do(lambda connection: _nothing(connection.execute(_mark_film, values)))
+
+    def condemn_films(self, film_ids: Sequence[int], since_us: int) -> "Future[Condemned]":
+        """Takes films' rows away and makes garbage rows of their files, in one transaction."""
+        return self.do(lambda connection: films.condemn(connection, film_ids, since_us))
 
     def forget(self, garbage_ids: Iterable[int]) -> "Future[None]":
         """Drops garbage rows whose files are unlinked and their directories synced."""
@@ -842,6 +856,7 @@ _longer_segment = (
     .values(longest_segment_us=bindparam("longest_segment_us"))
 )
 _mark_segment = update(_segment).where(_segment.c.id == bindparam("id_is")).values(state=bindparam("state"))
+_mark_film = update(tables.film).where(tables.film.c.id == bindparam("id_is")).values(state=bindparam("state"))
 _note_hash = update(_segment).where(_segment.c.id == bindparam("id_is")).values(sha256=bindparam("sha256"))
 _note_clip_hash = update(tables.clip).where(tables.clip.c.id == bindparam("id_is")).values(sha256=bindparam("sha256"))
 _segment_file = (

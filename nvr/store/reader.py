@@ -45,6 +45,8 @@ from nvr.store.rows import (
     ClipMember,
     ClipState,
     Event,
+    Film,
+    FilmRow,
     Garbage,
     Holding,
     Look,
@@ -60,6 +62,7 @@ from nvr.store.rows import (
     VolumeRow,
 )
 from nvr.store.schema import INDEX_NAME, check_readable
+from nvr.units import US
 
 Cursor = tuple[int, int]
 """Where a page ended: a segment's start and id."""
@@ -104,6 +107,7 @@ class Near(NamedTuple):
 
 _ANYWHERE: Final = Near()
 _CIRCLE: Final = 36_000
+_DAY_US: Final = 86_400 * US
 
 
 class Reader:
@@ -155,6 +159,26 @@ class Reader:
         with self._asking() as connection:
             return [VolumeRow(row.id, row.name, row.uuid) for row in connection.execute(_volumes)]
 
+    def films(self, camera: str | None = None) -> list[Film]:
+        """The films of the camera's days (None: of every camera's), by day: one a day, so all at once."""
+        question, values = _films, {}
+        if camera is not None:
+            question, values = question.where(_camera_table.c.slug == bindparam("slug_is")), {"slug_is": camera}
+        with self._asking() as connection:
+            return [_film_of(row) for row in connection.execute(question, values)]
+
+    def film(self, film_id: int) -> Film | None:
+        """The film of this id."""
+        with self._asking() as connection:
+            row = connection.execute(_film_by_id, {"id_is": film_id}).one_or_none()
+            return None if row is None else _film_of(row)
+
+    def film_files(self, volume_id: int, folder: str) -> set[str]:
+        """The paths of all files of films in a camera's folder on a volume."""
+        with self._asking() as connection:
+            rows = connection.execute(_film_files, {"volume_is": volume_id, "path_like": f"{folder}/%"})
+            return {numbered(path, number) for path, files in rows for number in range(1, files + 1)}
+
     def footage_bytes(self) -> dict[str, int]:
         """Bytes of segments by volume name."""
         with self._asking() as connection:
@@ -186,6 +210,16 @@ class Reader:
         with self._asking() as connection:
             rows = connection.execute(question, values)
             return [Footage(Kind.CLIP, id_, camera_id, volume_id, *rest) for id_, *rest in rows]
+
+    def oldest_films(self, volume_id: int, camera_id: int, limit: int) -> list[Footage]:
+        """The films of the camera's oldest days on a volume."""
+        values = {"volume_is": volume_id, "camera_is": camera_id, "most": limit}
+        with self._asking() as connection:
+            rows = connection.execute(_oldest_films, values)
+            return [
+                Footage(Kind.FILM, id_, camera_id, volume_id, start_us, start_us + _DAY_US, size_bytes)
+                for id_, start_us, size_bytes in rows
+            ]
 
     def is_held(self, segment_id: int) -> bool:
         """Whether a clip that is not exported, or is locked, has a part of this segment."""
@@ -638,9 +672,24 @@ def _segment_of(row: Row[Any]) -> Segment:
     )
 
 
+def _film_of(row: Row[Any]) -> Film:
+    entered = FilmRow(
+        camera_id=row.camera_id,
+        volume_id=row.volume_id,
+        start_us=row.start_us,
+        path=row.path,
+        files=row.files,
+        size_bytes=row.size_bytes,
+        pictures=row.pictures,
+        state=SegmentState(row.state),
+    )
+    return Film(row.id, row.slug, row.volume_name, entered)
+
+
 def _camera_of(row: Row[Any]) -> Camera:
     fan_failed, turned_away = (None if said is None else bool(said) for said in (row.fan_failed, row.turned_away))
-    return Camera(row.id, row.slug, row.configured_at_us, row.model, row.camera_ident, fan_failed, turned_away)
+    said = (row.model, row.camera_ident, fan_failed, turned_away)
+    return Camera(row.id, row.slug, row.configured_at_us, *said, row.film_gone_us)
 
 
 @lru_cache(64)
@@ -775,7 +824,8 @@ _footage_bytes = (
     .group_by(_volume.c.id)
 )
 _holdings = select(
-    *(_holding.c.volume_id, _holding.c.camera_id, _holding.c.segment_bytes, _holding.c.clip_bytes),
+    *(_holding.c.volume_id, _holding.c.camera_id),
+    *(_holding.c.segment_bytes, _holding.c.clip_bytes, _holding.c.film_bytes),
     select(func.min(_segment.c.start_us))
     .where(_segment.c.volume_id == _holding.c.volume_id, _segment.c.camera_id == _holding.c.camera_id)
     .scalar_subquery(),
@@ -1032,6 +1082,24 @@ _clips = (
     .outerjoin(_volume, _volume.c.id == _clip.c.volume_id)
     .outerjoin(_alarm, _alarm.c.id == _alarm_of_clip)
 )
+_film = tables.film
+_films = (
+    select(_film, _camera_table.c.slug, _volume.c.name.label("volume_name"))
+    .join(_camera_table, _camera_table.c.id == _film.c.camera_id)
+    .join(_volume, _volume.c.id == _film.c.volume_id)
+    .order_by(_camera_table.c.slug, _film.c.start_us)
+)
+_film_files = select(_film.c.path, _film.c.files).where(
+    _film.c.volume_id == bindparam("volume_is"), _film.c.path.like(bindparam("path_like"))
+)
+_film_by_id = _films.where(_film.c.id == bindparam("id_is"))
+_oldest_films = (
+    select(_film.c.id, _film.c.start_us, _film.c.size_bytes)
+    .where(_film.c.volume_id == bindparam("volume_is"), _film.c.camera_id == bindparam("camera_is"))
+    .order_by(_film.c.start_us)
+    .limit(bindparam("most"))
+)
+
 _clip_begin = func.coalesce(_clip.c.start_us, _clip.c.alarm_at_us)
 _clips_between = (
     _clips.where(

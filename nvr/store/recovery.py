@@ -2,7 +2,8 @@
 runs and gaps.
 
 It looks at `.part` names and at the day folders since the day before each camera's last row, never at the whole
-archive. Everything may be done again after a kill in the middle of it. Nothing that holds a picture is ever deleted.
+archive. Everything may be done again after a kill in the middle of it. Nothing that holds a picture is ever deleted,
+but for the part of a day's film, which is a copy.
 
 Where the index was lost and begins anew, or as an older copy, a start enters each camera's newest files only: enough to
 know where its footage ends. The rest is entered behind, while cameras record (nvr.store.filling).
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from itertools import islice, takewhile
+from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -29,17 +30,21 @@ from nvr.store.ledger import UNKNOWN, Ledger, SpanChange, coverage
 from nvr.store.names import (
     CLIPS,
     PART,
+    TIMELAPSE,
     day_of,
     day_path,
     is_folder,
+    numbered,
     parse_clip_name,
     parse_segment_name,
+    parse_timelapse_name,
     segment_name,
     segment_path,
+    timelapse_path,
 )
 from nvr.store.origin import parse_origin
 from nvr.store.reader import KnownFile, Reader
-from nvr.store.rows import Camera, CloseClip, Entry, Run, SegmentRow, SegmentState
+from nvr.store.rows import Camera, CloseClip, Entry, FilmRow, Run, SegmentRow, SegmentState
 from nvr.store.volumes import Volume, disk_trouble
 from nvr.units import US
 
@@ -61,6 +66,7 @@ _DAY: Final = timedelta(days=1)
 _DAY_US: Final = 86_400 * US
 _AT_ONCE: Final = 500  # files entered in one transaction
 _MOST_OF_A_LOST_INDEX: Final = 30  # newest sealed files of each camera: fifty cameras' in about a second
+_FILM_MONTHS_BACK: Final = 2  # a film is made within a week
 _RUNS_BACK: Final = 2  # the newest run, and the one that was still being sealed when it began
 
 
@@ -86,9 +92,10 @@ class Recovery:
     """Older files are still to be entered."""
 
 
-RESULTS: Final = ("adopted", "mended", "empty", "missing", "found-again", "damaged", "left", "postponed")
-"""Whole file without row · torn file cut, labelled, sealed · part without a picture, removed · row without file · row
-whose file is back · file that can only be kept as damaged · not ours or not understood · the disk would not."""
+RESULTS: Final = ("adopted", "film", "mended", "empty", "missing", "found-again", "damaged", "left", "postponed")
+"""Whole file without row · the same of a day's film · torn file cut, labelled, sealed · part without a picture,
+removed · row without file · row whose file is back · file that can only be kept as damaged · not ours or not
+understood · the disk would not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +205,104 @@ def recover_files(
             days = _days_to_look_at(reader, place.volume.path / folder, desk.camera_id)
             for day in days if most is None else reversed(days):
                 desk.settle_day(day)
+            films = FilmDesk(index, reader, archive, place, report, folder)
+            for month in islice(films.months(), _FILM_MONTHS_BACK):
+                films.settle_month(month)
         if desk.camera_id is not None and desk.began_us is not None:
             began[desk.camera_id] = desk.began_us
     return began
+
+
+class FilmDesk:
+    """The films of one camera's folder on one volume."""
+
+    def __init__(
+        self, index: Index, reader: Reader, archive: Archive, place: Place, report: Recovery, folder: str
+    ) -> None:
+        self._index = index
+        self._reader = reader
+        self._disk = archive.disk
+        self._place = place
+        self._report = report
+        self._folder = folder
+
+    def months(self) -> Iterator[Path]:
+        """The folders of months, newest first. Raises OSError."""
+        films = self._place.volume.path / self._folder / TIMELAPSE
+        return months_newest_first(films) if films.is_dir() else iter(())
+
+    def settle_month(self, month: Path) -> None:
+        """Enters films without a row and takes parts away, before the first film of this life is begun. Raises OSError.
+
+        A part is an attempt at a copy, which is made anew while there is what it was made of.
+        """
+        for name in sorted(_names_in(month)):
+            if name.endswith(PART) and parse_timelapse_name(name.removesuffix(PART)) is not None:
+                self._disk.unlink(month / name)
+                log.info("part of a film taken away", extra={"action": "recovery-film", "path": str(month / name)})
+        self.enter_month(month)
+
+    def enter_month(self, month: Path) -> None:
+        """Enters the films of a month that have no row. Raises OSError."""
+        known = self._reader.film_files(self._place.volume_id, self._folder)
+        days = {parse_timelapse_name(name) for name in _names_in(month)}
+        for day in sorted(day for day in days if day is not None and timelapse_path(self._folder, day) not in known):
+            self.enter(day)
+
+    def enter(self, day: date) -> None:
+        """Enters the film of a day, unless it is not there under its name, or condemned. Raises OSError."""
+        path = timelapse_path(self._folder, day)
+        first = self._place.volume.path / path
+        if path in condemned(self._reader, self._place) or not first.exists():
+            return
+        # Whoever gave it its name may have died before the folder was synced; a row must not come first.
+        self._disk.fsync_directory(first.parent)
+        try:
+            row = self._row(day, path, files_of(first))
+            if not self._index.add_film(row).result():
+                raise ValueError("that day of the camera has another film")
+        except (MediaError, ValueError) as trouble:
+            self._report.left.append(first)
+            self._report.segments["left"] += 1
+            log.warning("film left alone: %s", trouble, extra={"action": "recovery-left", "path": path})
+        else:
+            self._report.segments["film"] += 1
+            log.info("film entered", extra={"action": "film", "path": path, "pictures": row.pictures})
+
+    def _row(self, day: date, path: str, files: Sequence[Path]) -> FilmRow:
+        pictures = sum(len(boxes.movie(file).samples) for file in files)
+        if pictures == 0:
+            raise ValueError("there is no picture in it")
+        return FilmRow(
+            camera_id=camera_of(self._index, self._reader, self._folder, _start_of(day)),
+            volume_id=self._place.volume_id,
+            start_us=_start_of(day),
+            path=path,
+            files=len(files),
+            size_bytes=sum(file.stat().st_size for file in files),
+            pictures=pictures,
+        )
+
+
+def files_of(first: Path) -> list[Path]:
+    """All files of a clip or film, by the name of its first. Raises OSError where that is not there."""
+    first.stat()
+    numbers = takewhile(lambda number: first.with_name(numbered(first.name, number)).exists(), count(1))
+    return [first.with_name(numbered(first.name, number)) for number in numbers]
+
+
+def size_of_files(first: Path, files: int) -> int | None:
+    """Of a film, all its files together; None where one of them is gone. Raises OSError."""
+    try:
+        return sum(first.with_name(numbered(first.name, number)).stat().st_size for number in range(1, files + 1))
+    except FileNotFoundError:
+        return None
+
+
+def camera_of(index: Index, reader: Reader, folder: str, at_us: int) -> int:
+    """The id of the camera whose folder this is; one that the index lost is known since that moment."""
+    camera_id = reader.camera_of_folder(folder)
+    return index.add_camera(folder, at_us).result() if camera_id is None else camera_id
 
 
 @contextmanager

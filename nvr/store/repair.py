@@ -4,7 +4,10 @@ Nothing here deletes footage. What it cannot mend (a damaged index, content that
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +16,9 @@ from nvr.store.check import Finding, Kind
 from nvr.store.clip_locks import lock_file_of
 from nvr.store.filling import account, enter_clip
 from nvr.store.index import Index
-from nvr.store.names import CLIPS, PART, parse_segment_name
+from nvr.store.names import CLIPS, PART, TIMELAPSE, parse_segment_name, parse_timelapse_name
 from nvr.store.reader import Reader
-from nvr.store.recovery import Desk, Place, Recovery, condemned
+from nvr.store.recovery import Desk, FilmDesk, Place, Recovery, condemned, size_of_files
 from nvr.store.rows import SegmentState
 
 
@@ -103,6 +106,10 @@ class Repairer:
         report = Recovery(epoch=self._reader.last_epoch())
         if below.startswith(f"{CLIPS}/"):
             enter_clip(self._index, self._reader, self._archive, place, folder, path, report)
+        elif below.startswith(f"{TIMELAPSE}/"):
+            day = parse_timelapse_name(path.name)
+            if day is not None:
+                FilmDesk(self._index, self._reader, self._archive, place, report, folder).enter(day)
         else:
             said = parse_segment_name(path.name.removesuffix(PART))
             if said is not None and self._before_run is not None and said.run >= self._before_run:
@@ -113,22 +120,35 @@ class Repairer:
         return f"entered ({done[0]})" if done else None
 
     def _mark(self, finding: Finding) -> str | None:
-        found, segment = self._file(finding), self._reader.segment(finding.row or 0)
-        if found is None or segment is None or segment.path != finding.path:
+        found, promise = self._file(finding), self._promise(finding)
+        if found is None or promise is None:
             return None
         _, path = found
-        try:
-            size_bytes = path.stat().st_size
-        except FileNotFoundError:
-            if path.with_name(path.name + PART).exists():
-                return None
-            state = SegmentState.MISSING
-        else:
-            state = SegmentState.OK if size_bytes >= segment.row.size_bytes else SegmentState.TRUNCATED
-        if state is segment.row.state:
+        size_bytes = size_of_files(path, promise.files)
+        if size_bytes is not None:
+            state = SegmentState.OK if size_bytes >= promise.size_bytes else SegmentState.TRUNCATED
+        elif path.with_name(path.name + PART).exists():
             return None
-        self._index.mark_segment(segment.id, state).result()
+        else:
+            state = SegmentState.MISSING
+        if state is promise.state:
+            return None
+        promise.mark(state).result()
         return f"marked as {state}"
+
+    def _promise(self, finding: Finding) -> "_Promise | None":
+        """What the row says that a finding is about; None where there is none any more."""
+        number = finding.row or 0
+        if f"/{TIMELAPSE}/" in (finding.path or ""):
+            film = self._reader.film(number)
+            if film is None or film.row.path != finding.path:
+                return None
+            row = film.row
+            return _Promise(row.files, row.size_bytes, row.state, partial(self._index.mark_film, number))
+        segment = self._reader.segment(number)
+        if segment is None or segment.path != finding.path:
+            return None
+        return _Promise(1, segment.row.size_bytes, segment.row.state, partial(self._index.mark_segment, number))
 
     def _forget(self, finding: Finding) -> str | None:
         found = self._file(finding)
@@ -158,6 +178,16 @@ class Repairer:
         until_us = min(self._until_us, self._reader.accounted_until(camera.id) or 0)
         count = account(self._index, self._reader, camera, until_us)
         return "called a gap for an unknown reason" if count else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """How a segment's or a film's row says that its files are."""
+
+    files: int
+    size_bytes: int
+    state: SegmentState
+    mark: Callable[[SegmentState], "Future[None]"]
 
 
 def _there(folder: Path) -> Path:

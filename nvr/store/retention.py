@@ -4,6 +4,9 @@ Pure: told the time, the rooms left on the volumes, and the oldest footage of ea
 goes, oldest first. What a clip holds or somebody locked is never among it. What `min_days` promises goes last of all,
 and only where a volume could not take footage otherwise.
 
+Something is as old as its last moment. So the film of a day goes after the footage of that day, and before the next
+day's: where room is short it is footage like other footage.
+
 A volume is pruned to more than its recorders need (`target_free_bytes` is past `keep_free` whatever the figures), so
 that no volume ever stands still over footage that may go.
 """
@@ -11,7 +14,7 @@ that no volume ever stands still over footage that may go.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Final
+from typing import Final, assert_never
 
 from nvr.units import US
 
@@ -23,6 +26,8 @@ class Rule(StrEnum):
     """It is older than footage may get."""
     CLIP_DAYS = "clip-days"
     """It is a clip, older than clips may get."""
+    KEEP_DAYS = "keep-days"
+    """It is a film, older than its camera's films may get."""
     QUOTA_CAMERA = "quota-camera"
     """Its camera has more than its share."""
     QUOTA_VOLUME = "quota-volume"
@@ -43,6 +48,8 @@ class Kind(Enum):
     SEGMENT = "segment"
     CLIP = "clip"
     """Its row and its files, if it has any."""
+    FILM = "film"
+    """Of a whole day; its row and its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,20 @@ class Keep:
     """Clips, which have files of their own."""
     quota_bytes: int | None = None
     """On all volumes together."""
+    film_us: int | None = None
+    """Films; None where none are wanted any more: those that are left follow `max_us`."""
+
+    def law(self, kind: Kind) -> tuple[Rule, int]:
+        """How old something may get, and the rule that says so."""
+        match kind:
+            case Kind.SEGMENT:
+                return Rule.MAX_DAYS, self.max_us
+            case Kind.CLIP:
+                return Rule.CLIP_DAYS, self.clip_us
+            case Kind.FILM:
+                return (Rule.MAX_DAYS, self.max_us) if self.film_us is None else (Rule.KEEP_DAYS, self.film_us)
+            case _:
+                assert_never(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +199,7 @@ def decide(
     """What goes now, at most so much.
 
     `held_bytes` is how much there is by volume and camera. `footage` has of each camera on each volume the oldest
-    segments and the oldest clips, `most` of each where there are so many; `keeps` names each of their cameras.
+    segments, clips and films, `most` of each where there are so many; `keeps` names each of their cameras.
     """
     desk = _Desk(now_us, keeps, held_bytes, footage, most)
     for room in rooms:
@@ -206,24 +227,28 @@ class Prospect:
     """None: not at the present rate."""
     volume: int | None = None
     """Of the rules that are a volume's."""
+    kind: Kind = Kind.SEGMENT
+    """Of the rules that are an age: of what."""
 
 
 def prospects(
     now_us: int,
     keep: Keep,
-    oldest: Footage | None,
+    oldest: Sequence[Footage],
     held_bytes: int,
     rate_bytes_s: float,
     rooms: Sequence[tuple[Room, int]],
 ) -> list[Prospect]:
     """What will end a camera's oldest footage, the soonest first.
 
-    `oldest` is the oldest that no clip holds, `rate_bytes_s` how much the camera was recorded lately, `rooms` are the
-    volumes it has footage on, each with how much is held there of all cameras.
+    `oldest` are the oldest segment that no clip holds and the oldest film, as far as there are such, `rate_bytes_s` is
+    how much the camera was recorded lately, `rooms` are the volumes it has footage on, each with how much is held there
+    of all cameras.
     """
     found: list[Prospect] = []
-    if oldest is not None:
-        found.append(Prospect(Rule.MAX_DAYS, max(now_us, oldest.end_us + keep.max_us)))
+    for one in oldest:
+        rule, age_us = keep.law(one.kind)
+        found.append(Prospect(rule, max(now_us, one.end_us + age_us), kind=one.kind))
     if keep.quota_bytes is not None:
         found.append(Prospect(Rule.QUOTA_CAMERA, _reached_us(now_us, keep.quota_bytes - held_bytes, rate_bytes_s)))
     for room, held in rooms:
@@ -308,19 +333,17 @@ class _Desk:
     # ---- what may go
 
     def _unpromised(self, wanted: Callable[[Footage], bool]) -> Iterator[Footage]:
-        """Segments oldest first, then clips: these were kept because something happened."""
+        """Segments and films oldest first, then clips: these were kept because something happened."""
         left = [one for one in self._left.values() if wanted(one) and not self._is_promised(one)]
-        yield from (one for one in left if one.kind is Kind.SEGMENT)
+        yield from (one for one in left if one.kind is not Kind.CLIP)
         yield from (one for one in left if one.kind is Kind.CLIP and one.volume is not None)
 
     def _is_promised(self, one: Footage) -> bool:
         return one.end_us > self._now_us - self._keeps[one.camera].min_us
 
     def _too_old(self, one: Footage) -> Rule | None:
-        keep = self._keeps[one.camera]
-        if one.kind is Kind.CLIP:
-            return Rule.CLIP_DAYS if one.end_us <= self._now_us - keep.clip_us else None
-        return Rule.MAX_DAYS if one.end_us <= self._now_us - keep.max_us else None
+        rule, age_us = self._keeps[one.camera].law(one.kind)
+        return rule if one.end_us <= self._now_us - age_us else None
 
     # ---- taking
 
@@ -358,7 +381,7 @@ class _Desk:
 
 
 def _age(one: Footage) -> tuple[int, int, str]:
-    return one.start_us, one.id, one.kind.value
+    return one.end_us, one.id, one.kind.value
 
 
 def _ahead_bytes(room: Room) -> int:

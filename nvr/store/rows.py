@@ -85,6 +85,8 @@ class Camera:
     fan_failed: bool | None = None
     turned_away: bool | None = None
     """Whether it looked elsewhere than it was expected to; None where that was never asked or known."""
+    film_gone_us: int | None = None
+    """Where the latest day begins whose film was deleted: no film of it, or of a day before it, is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,37 @@ class Garbage:
     path: str
     """Relative to the volume's path; a file of this name with `.part` behind it is condemned with it."""
     since_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilmRow:
+    """A camera's day as a short film, as it is put into the index."""
+
+    camera_id: int
+    volume_id: int
+    start_us: int
+    """Where its day (UTC) begins."""
+    path: str
+    """Of its first file, relative to the volume's path."""
+    files: int
+    """How many files it is: where the picture's coding changed, others end in `-2`, `-3` ... behind the same name."""
+    size_bytes: int
+    """Of its files together."""
+    pictures: int
+    state: SegmentState = SegmentState.OK
+    """Never damaged: what was not synced and named is no film."""
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A film as the index answers it."""
+
+    id: int
+    camera: str
+    """The camera's slug now."""
+    volume: str
+    """The volume's name."""
+    row: FilmRow
 
 
 # ---- alarms and clips
@@ -461,16 +494,17 @@ class Holding:
     camera_id: int
     segment_bytes: int
     clip_bytes: int
+    film_bytes: int
     oldest_us: int | None
     """Where its oldest segment there begins; None where there is none."""
 
     @property
     def size_bytes(self) -> int:
-        return self.segment_bytes + self.clip_bytes
+        return self.segment_bytes + self.clip_bytes + self.film_bytes
 
 
 class Condemned(NamedTuple):
-    """What became of segments or clips that are to go."""
+    """What became of segments, clips or films that are to go."""
 
     garbage: list[Garbage]
     """Files to unlink now."""

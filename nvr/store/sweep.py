@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, assert_never
 
 from nvr.clock import Clock
 from nvr.log import Streak
@@ -232,7 +232,7 @@ class Sweeper:
         rooms = [beat.swept.room(beat.rate_bytes_s or 0.0) for beat in beats.values()]
         footage = list(self._candidates(held, list(keeps)))
         decision = retention.decide(now_us, rooms, keeps, held, footage, most=_MOST)
-        self._forecast(rooms, held, footage, keeps, now_us)
+        self._forecast(rooms, holdings, footage, keeps, now_us)
         self._tell_unmet(decision.unmet)
         went = self._delete(decision, beats, now_us)
         self._more = bool(went) and (len(decision.going) == _MOST or len(went) < len(decision.going))
@@ -258,6 +258,7 @@ class Sweeper:
         for volume_id, camera_id in held:
             yield from self._reader.unheld_segments(volume_id, camera_id, _MOST)
             yield from self._reader.unlocked_clips(volume_id, camera_id, _MOST)
+            yield from self._reader.oldest_films(volume_id, camera_id, _MOST)
         for camera_id in cameras:
             yield from self._reader.unlocked_clips(None, camera_id, _MOST, unexported=not self._exports)
 
@@ -301,10 +302,15 @@ class Sweeper:
             return self._condemned(kind, ids, now_us)
 
     def _condemned(self, kind: Kind, ids: list[int], now_us: int) -> tuple[list[Garbage], list[int]]:
-        if kind is Kind.SEGMENT:
-            done = self._index.condemn(ids, now_us)
-        else:
-            done = self._index.condemn_clips(ids, now_us, unexported=not self._exports)
+        match kind:
+            case Kind.SEGMENT:
+                done = self._index.condemn(ids, now_us)
+            case Kind.CLIP:
+                done = self._index.condemn_clips(ids, now_us, unexported=not self._exports)
+            case Kind.FILM:
+                done = self._index.condemn_films(ids, now_us)
+            case _:
+                assert_never(kind)
         return done.result(_INDEX_S)
 
     def _count(self, goes: Goes, beats: Mapping[int, _Beat]) -> None:
@@ -312,6 +318,8 @@ class Sweeper:
         beat = beats.get(goes.footage.volume or 0)
         if beat is not None and goes.footage.kind is Kind.SEGMENT:
             beat.swept.counts.deleted_bytes += goes.footage.size_bytes
+        elif beat is not None and goes.footage.kind is Kind.FILM:
+            beat.swept.counts.film_bytes -= goes.footage.size_bytes
         log.debug(
             "deleted",
             extra={
@@ -380,7 +388,7 @@ class Sweeper:
     def _forecast(
         self,
         rooms: Sequence[Room],
-        held: Mapping[tuple[int, int], int],
+        holdings: Sequence[Holding],
         footage: Sequence[Footage],
         keeps: Mapping[int, Keep],
         now_us: int,
@@ -388,7 +396,9 @@ class Sweeper:
         for room in rooms:
             beat = next(one for one in self._beats.values() if one.swept.volume_id == room.volume)
             counts = beat.swept.counts
-            held_bytes = sum(size for (volume, _), size in held.items() if volume == room.volume)
+            here = [one for one in holdings if one.volume_id == room.volume]
+            held_bytes = sum(one.size_bytes for one in here)
+            counts.film_bytes = sum(one.film_bytes for one in here)
             beat.clip_bytes = held_bytes - counts.footage_bytes
             if beat.rate_bytes_s is not None:
                 counts.full_in_s = retention.seconds_until_full(room, held_bytes)

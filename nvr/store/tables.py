@@ -78,6 +78,7 @@ camera: Final = Table(
         CheckConstraint("turned_away IN (0, 1)", name="turned_away"),
         comment="whether it looked elsewhere than expected; null until that was asked and known",
     ),
+    Column("film_gone_us", _Int, comment="the latest day whose film went: none of it or before it is made again"),
     sqlite_strict=True,
     comment="every camera that ever was configured",
 )
@@ -163,9 +164,10 @@ holding: Final = Table(
     Column("camera_id", _Int, ForeignKey("camera.id"), primary_key=True),
     Column("segment_bytes", _Int, nullable=False),
     Column("clip_bytes", _Int, nullable=False, comment="of clips' files, those that are a link to a segment left out"),
+    Column("film_bytes", _Int, nullable=False, server_default=text("0")),
     sqlite_strict=True,
     sqlite_with_rowid=False,
-    comment="how much of each camera there is on each volume: sums over segment and clip, kept by TRIGGERS",
+    comment="how much of each camera there is on each volume: sums over segment, clip and film, kept by TRIGGERS",
 )
 
 view: Final = Table(
@@ -358,8 +360,26 @@ clip_member: Final = Table(
     comment="which parts of which segments a clip has; holds them until it is exported, and while it is locked",
 )
 
+film: Final = Table(
+    "film",
+    metadata,
+    Column("id", _Int, primary_key=True),
+    Column("camera_id", _Int, ForeignKey("camera.id"), nullable=False),
+    Column("volume_id", _Int, ForeignKey("volume.id"), nullable=False),
+    Column("start_us", _Int, nullable=False, comment="where its day (UTC) begins"),
+    Column("path", Text, nullable=False, comment="its file, relative to the volume"),
+    Column("files", _Int, nullable=False, comment="all after the first end in -2, -3 ..."),
+    Column("size_bytes", _Int, nullable=False, comment="of its files together"),
+    Column("pictures", _Int, nullable=False),
+    Column("state", Text, CheckConstraint("state IN ('ok', 'missing', 'truncated')", name="state"), nullable=False),
+    CheckConstraint("files > 0 AND pictures > 0 AND size_bytes >= 0", name="sizes"),
+    UniqueConstraint("camera_id", "start_us"),
+    sqlite_strict=True,
+    comment="a camera's day as a short film: a promise about its files",
+)
+
 # Whoever enters or drops footage, by whatever statement, the sums follow in the same transaction. A revision that makes
-# one of the two tables anew has to make these anew as well.
+# one of the three tables anew has to make these anew as well.
 TRIGGERS: Final = (
     """CREATE TRIGGER holding_segment_added AFTER INSERT ON segment BEGIN
         INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes)
@@ -399,6 +419,25 @@ TRIGGERS: Final = (
         SELECT NEW.volume_id, NEW.camera_id, 0, coalesce(NEW.size_bytes, 0)
         WHERE NEW.volume_id IS NOT NULL AND NEW.linked = 0
         ON CONFLICT (volume_id, camera_id) DO UPDATE SET clip_bytes = clip_bytes + excluded.clip_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_film_added AFTER INSERT ON film BEGIN
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes, film_bytes)
+        VALUES (NEW.volume_id, NEW.camera_id, 0, 0, NEW.size_bytes)
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET film_bytes = film_bytes + excluded.film_bytes;
+    END
+    """,
+    """CREATE TRIGGER holding_film_gone AFTER DELETE ON film BEGIN
+        UPDATE holding SET film_bytes = film_bytes - OLD.size_bytes
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id;
+    END
+    """,
+    """CREATE TRIGGER holding_film_changed AFTER UPDATE OF size_bytes, volume_id, camera_id ON film BEGIN
+        UPDATE holding SET film_bytes = film_bytes - OLD.size_bytes
+        WHERE volume_id = OLD.volume_id AND camera_id = OLD.camera_id;
+        INSERT INTO holding (volume_id, camera_id, segment_bytes, clip_bytes, film_bytes)
+        VALUES (NEW.volume_id, NEW.camera_id, 0, 0, NEW.size_bytes)
+        ON CONFLICT (volume_id, camera_id) DO UPDATE SET film_bytes = film_bytes + excluded.film_bytes;
     END
     """,
 )

@@ -158,7 +158,7 @@ class Daemon:
         data_dir, hashing = self._settings.data_dir, self._settings.recording.hash
         self._index_watch = IndexWatch(store.index, data_dir / INDEX_NAME, clock)
         self._upkeep = Upkeep(store, data_dir, metrics, clock, self._live_files, hashing=hashing)
-        self._films = Timelapse(self._settings.timelapse_plans(), store.reader, store.shelves, clock)
+        self._films = Timelapse(self._settings.timelapse_plans(), store.index, store.reader, store.shelves, clock)
         self._utc_less_mono_us = int(clock.utc_us() - clock.mono_us())
         metrics.index_queue_length = store.index.queue_length
         metrics.index_wal_bytes = store.index.wal_bytes

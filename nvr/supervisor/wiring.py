@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 _LOCK_WAIT_S: Final = 2.0  # for readers of a still index to finish their question
 _RING_SPARE_US: Final = US  # an alarm is told a moment after it happened
 _DESK_SPARE_US: Final = 10 * US
-_RECOVERED: Final = {"adopted": "adopted", "mended": "cut", "empty": "empty"}
+_RECOVERED: Final = {"adopted": "adopted", "film": "adopted", "mended": "cut", "empty": "empty"}
 """Results of recovery as metrics name them; the rest is `failed`."""
 _FIRST_LOOK_S: Final = 5.0  # for volumes to be recognised at start; one that takes longer joins when it answers
 

@@ -26,8 +26,8 @@ from nvr.store import lock, schema
 from nvr.store.check import Finding
 from nvr.store.index import Index
 from nvr.store.ledger import PutSpan
-from nvr.store.names import segment_path
-from nvr.store.rows import Run, SegmentRow, SegmentState, Span, SpanKind
+from nvr.store.names import day_of, segment_path, timelapse_path
+from nvr.store.rows import FilmRow, Run, SegmentRow, SegmentState, Span, SpanKind
 from nvr.units import US
 from nvr.web.address import SOCKET_NAME
 from nvr.web.app import build
@@ -41,6 +41,7 @@ FPS = 10
 ARCHIVE = "2f4a4d6e-1111-4222-8333-444455556666"
 VOLUME = "2f4a4d6e-1111-4222-8333-444455556667"
 _TICKS = 90_000
+_DAY_US = 86_400 * US
 
 
 @lru_cache(maxsize=4)
@@ -249,6 +250,16 @@ class Filling:
                     state,
                 )
             ).result()
+        return path
+
+    def film(self, day: int) -> Path:
+        """Enter a film of this day after NOON's; its bytes are nobody's."""
+        start_us = NOON_US // _DAY_US * _DAY_US + day * _DAY_US
+        name = timelapse_path("gate", day_of(start_us))
+        path = self.site.footage / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(1000))
+        self.index.add_film(FilmRow(self.camera_id, self.volume_id, start_us, name, 1, 1000, 1440)).result()
         return path
 
     def gap(

@@ -83,6 +83,33 @@ def test_only_segments_that_touch_the_time_asked_for_are_listed(nvr: Nvr, site: 
     assert listed("--to", f"{NOON}:01") == [0]
 
 
+def test_films_of_days_are_listed_with_where_they_are(nvr: Nvr, site: Site) -> None:
+    with site.index() as filling:
+        paths = [filling.film(day) for day in (0, 1)]
+    said = nvr("footage", "films", "--camera", "gate", "--json")
+    assert said.code == 0
+    facts = {"camera": "gate", "files": 1, "pictures": 1440, "size_bytes": 1000, "state": "ok"}
+    assert said.json == [
+        {**facts, "day": day, "path": str(path)} for day, path in zip(("2025-11-23", "2025-11-24"), paths, strict=True)
+    ]
+    lines = nvr("footage", "films").out.splitlines()
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["gate", "2025-11-23", "1440"],
+        ["gate", "2025-11-24", "1440"],
+    ]
+    assert lines[2].endswith(str(paths[1]))
+
+
+def test_where_no_film_was_made_it_says_what_makes_them(nvr: Nvr, site: Site) -> None:
+    with site.index():
+        pass
+    said = nvr("footage", "films", "--camera", "gate")
+    assert (said.code, said.out) == (0, "")
+    assert said.err == "nvr: no films of days are there; `timelapse` of a camera makes them\n"
+    assert nvr("footage", "films", "--json").json == []
+    assert nvr("footage", "films", "--camera", "barn").code == 2
+
+
 def test_thousands_of_segments_come_page_by_page_and_none_twice(nvr: Nvr, site: Site) -> None:
     from fractions import Fraction
 

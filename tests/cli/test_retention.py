@@ -79,6 +79,26 @@ def test_a_camera_that_is_configured_no_more_follows_the_rules_for_all(nvr: Nvr,
     assert nvr("retention", "explain").out.startswith("camera 'gate', configured no more: ")
 
 
+def test_films_are_told_with_their_own_age_and_without_one_with_that_of_footage(nvr: Nvr, site: Site) -> None:
+    with site.index() as filling:
+        filling.film(0)
+    configure(site, a_year_from(NOON_US))
+    site.config.write_text(site.config.read_text() + "[camera.gate.timelapse]\nevery_seconds = 60\nkeep_days = 9000\n")
+    told = nvr("retention", "explain", "--camera", "gate").out.splitlines()
+    assert told[0] == "camera 'gate': no footage but films of days (1.0 kB)"
+    assert told[1].startswith(
+        "  first, keep_days: films of days are deleted when they are 9000 days old; the oldest goes"
+    )
+    assert "now that of gate" in told[2], "a film is footage where room is short"
+    assert "  films: where room is short the film of a day goes after that day's footage" in told
+    (gate,) = nvr("retention", "explain", "--camera", "gate", "--json").json
+    assert (gate["film_bytes"], gate["keep_days"], gate["rules"][0]["rule"]) == (1000, 9000, "keep-days")
+    site.config.write_text(site.config.read_text().partition("[camera.gate.timelapse]")[0])
+    (gate,) = nvr("retention", "explain", "--camera", "gate", "--json").json
+    assert (gate["keep_days"], gate["rules"][0]["rule"]) == (None, "max-days")
+    assert gate["rules"][0]["text"].startswith("max_days: films of days are deleted when they are ")
+
+
 def test_of_a_clip_it_says_whether_and_when_it_goes(nvr: Nvr, site: Site) -> None:
     now_us = time.time_ns() // 1000
     with site.index() as filling:

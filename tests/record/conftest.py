@@ -84,10 +84,10 @@ class Room:
         self.disk = FailingDisk()
         self.clock = HostClock()
         self.hops: SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]]] = SimpleQueue()
-        index_path = path / schema.INDEX_NAME
-        schema.prepare(index_path)
-        self.index = Index(index_path)
-        self.reader = Reader(index_path)
+        self.index_path = path / schema.INDEX_NAME
+        schema.prepare(self.index_path)
+        self.index = Index(self.index_path)
+        self.reader = Reader(self.index_path)
         self.counts = CameraCounts()
         self.volume_counts = VolumeCounts()
         self.root = path / "footage"

@@ -16,6 +16,7 @@ from nvr.media.splitter import UnitSplitter
 from nvr.store import schema
 from nvr.store.archive import Archive
 from nvr.store.index import Index
+from nvr.store.names import numbered
 from nvr.store.reader import Reader
 from nvr.store.rows import SegmentState
 from nvr.store.volumes import Volume
@@ -105,6 +106,10 @@ def promises_hold() -> Callable[..., None]:
                 assert len(boxes.samples(path)) == segment.row.frames
                 assert said.recovered == segment.row.recovered
                 assert boxes.examine(path).sealed or said.recovered
+        for film in house.reader.films():
+            paths = [numbered(film.row.path, number) for number in range(1, film.row.files + 1)]
+            promised |= set(paths)
+            assert sum(house.path_of(path).stat().st_size for path in paths) == film.row.size_bytes
         condemned = {row.path for row in house.reader.garbage()}
         for name in house.files():
             kinds = [name in promised, name in condemned, name.endswith(".part")]

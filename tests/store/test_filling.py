@@ -24,6 +24,7 @@ TOLD = {
     "volume": "name, uuid",
     "clip": "id, camera_id, rule, trigger, alarm_at_us, start_us, end_us, state, close_reason, locked, path, files,"
     " size_bytes, pre_shortfall_us, gap_us, continues, epoch",
+    "film": "camera_id, start_us, path, files, size_bytes, pictures, state",
 }
 """What of each table files can tell."""
 

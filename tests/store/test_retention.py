@@ -54,6 +54,12 @@ def clip(number: int, *, days: float, camera: int = 1, volume: int | None = 1, s
     return Footage(Kind.CLIP, number, camera, volume, end - 30 * US, end, size if volume else 0)
 
 
+def film(number: int, *, days: float, camera: int = 1, size: int = 50 * MB) -> Footage:
+    """Of a day that ended so long ago."""
+    end = round(NOW - days * DAY)
+    return Footage(Kind.FILM, number, camera, 1, end - DAY, end, size)
+
+
 def decided(footage: list[Footage], *rooms: Room, keep: Keep | None = None, most: int = 40, **keeps: Keep) -> Decision:
     cameras = {one.camera for one in footage}
     told = {camera: keeps.get(f"c{camera}", keep or Keep()) for camera in cameras}
@@ -64,11 +70,14 @@ def decided(footage: list[Footage], *rooms: Room, keep: Keep | None = None, most
     return decide(NOW, rooms or [ROOM], told, held, footage, most=most)
 
 
+LETTERS = {Kind.SEGMENT: "", Kind.CLIP: "c", Kind.FILM: "f"}
+
+
 def told(decision: Decision) -> str:
-    """`max-days 1 2, clip-days c7`."""
+    """`max-days 1 2, clip-days c7, keep-days f8`."""
     said: dict[str, list[str]] = {}
     for goes in decision.going:
-        number = f"{'c' if goes.footage.kind is Kind.CLIP else ''}{goes.footage.id}"
+        number = f"{LETTERS[goes.footage.kind]}{goes.footage.id}"
         said.setdefault(goes.rule.value, []).append(number)
     return ", ".join(f"{rule} {' '.join(numbers)}" for rule, numbers in said.items())
 
@@ -77,6 +86,24 @@ def test_where_there_is_room_nothing_goes_but_what_is_too_old() -> None:
     footage = [*segments(20), clip(7, days=91), clip(8, days=89)]
     assert told(decided(footage)) == ""
     assert told(decided(footage, keep=Keep(max_us=18 * DAY, clip_us=90 * DAY))) == "clip-days c7, max-days 1 2"
+
+
+def test_a_film_has_its_own_age_and_where_it_has_none_that_of_footage() -> None:
+    footage = [*segments(3), film(7, days=31), film(8, days=29)]
+    assert told(decided(footage, keep=Keep(max_us=25 * DAY, film_us=30 * DAY))) == "keep-days f7"
+    assert told(decided(footage, keep=Keep(max_us=round(19.5 * DAY), film_us=90 * DAY))) == "max-days 1"
+    assert told(decided(footage, keep=Keep(max_us=30 * DAY))) == "max-days f7"
+
+
+def test_where_room_is_short_a_film_goes_after_its_day_before_the_next_and_before_any_clip() -> None:
+    noons = segments(3, oldest_days=2.5, size=2 * GB)
+    footage = [*noons, film(7, days=2, size=2 * GB), film(8, days=1, size=2 * GB), clip(9, days=30, size=2 * GB)]
+    room = replace(ROOM, quota_bytes=10 * GB)
+    assert told(decided(footage, room)) == "quota-volume 1 f7"
+    assert told(decided(footage, replace(ROOM, free_bytes=0))) == "emergency 1 f7 2"
+    everything = replace(ROOM, quota_bytes=1)
+    assert told(decided(footage, everything)) == "quota-volume 1 f7 2 f8 3 c9"
+    assert told(decided(footage, everything, keep=Keep(min_us=DAY + 1))) == "quota-volume 1 f7 2 c9"
 
 
 def test_each_camera_has_its_own_age() -> None:
@@ -206,6 +233,7 @@ def test_a_volume_is_pruned_to_more_than_its_recorders_need_and_less_than_it_has
         assert takes_footage(replace(room, free_bytes=target, free_inodes=max(room.free_inodes, least_inodes(room))))
 
 
+LASTS = {Kind.SEGMENT: 60 * US, Kind.CLIP: 60 * US, Kind.FILM: DAY}
 pieces = st.lists(
     st.tuples(
         st.sampled_from(Kind),
@@ -222,17 +250,18 @@ keeping = st.builds(
     min_us=st.integers(0, 10 * DAY),
     max_us=st.integers(10 * DAY, 40 * DAY),
     clip_us=st.integers(DAY, 40 * DAY),
+    film_us=st.one_of(st.none(), st.integers(DAY, 40 * DAY)),
     quota_bytes=st.one_of(st.none(), st.integers(10 * MB, 50 * GB)),
 )
 
 
 @given(room=rooms, other=rooms, made=pieces, keeps=st.lists(keeping, min_size=3, max_size=3), most=st.integers(40, 80))
 def test_whatever_is_decided(
-    room: Room, other: Room, made: list[tuple[object, ...]], keeps: list[Keep], most: int
+    room: Room, other: Room, made: list[tuple[Kind, int, int, int, int, bool]], keeps: list[Keep], most: int
 ) -> None:
     """Held never goes; a promise only where recording would wait and nothing else is left; waiting never goes on."""
     footage = [
-        Footage(kind, number, camera, volume, NOW - hours * 3600 * US - 60 * US, NOW - hours * 3600 * US, size, held)  # type: ignore[arg-type,operator]
+        Footage(kind, number, camera, volume, (end := NOW - hours * 3600 * US) - LASTS[kind], end, size, held)
         for number, (kind, camera, volume, hours, size, held) in enumerate(made)
     ]
     both = [room, replace(other, volume=2)]
@@ -254,16 +283,24 @@ def test_whatever_is_decided(
         assert not one.held
         if goes.rule is Rule.MAX_DAYS:
             assert one.end_us <= NOW - keep.max_us
+            assert one.kind is Kind.SEGMENT or (one.kind is Kind.FILM and keep.film_us is None)
         elif goes.rule is Rule.CLIP_DAYS:
             assert one.end_us <= NOW - keep.clip_us
+            assert one.kind is Kind.CLIP
+        elif goes.rule is Rule.KEEP_DAYS:
+            assert keep.film_us is not None
+            assert one.end_us <= NOW - keep.film_us
+            assert one.kind is Kind.FILM
         elif goes.rule is Rule.PROMISE_BROKEN:
             assert promised(one)
             assert not [other for other in left if other.volume == one.volume and not promised(other)]
         else:
             assert not promised(one)
-            younger = [other for other in left if other.volume == one.volume and other.kind is one.kind]
+            here = [other for other in left if other.volume == one.volume and not promised(other)]
             if goes.rule in (Rule.FLOOR, Rule.INODES, Rule.EMERGENCY):
-                assert all(other.start_us >= one.start_us or promised(other) for other in younger)
+                first = [other for other in here if (other.kind is Kind.CLIP) == (one.kind is Kind.CLIP)]
+                assert all(other.end_us >= one.end_us for other in first)
+                assert one.kind is not Kind.CLIP or first == here, "a clip went before footage or a film"
     for one_room in both:
         freed = [goes.footage for goes in decision.going if goes.footage.volume == one_room.volume]
         after = replace(

@@ -20,10 +20,10 @@ from nvr.store import schema
 from nvr.store.ballast import BALLAST_NAME, Ballast
 from nvr.store.errors import DiskFull
 from nvr.store.index import Index
-from nvr.store.names import numbered
+from nvr.store.names import day_of, numbered, timelapse_path
 from nvr.store.reader import Reader
 from nvr.store.retention import Keep, Room
-from nvr.store.rows import ClipExport, CloseClip, OpenClip
+from nvr.store.rows import ClipExport, CloseClip, FilmRow, OpenClip
 from nvr.store.sweep import Sweeper
 from nvr.store.volumes import Volume
 from nvr.units import US, MonoMicros, UtcMicros
@@ -253,6 +253,50 @@ def test_a_clip_that_is_a_second_name_takes_room_of_its_own_once_its_segment_is_
         assert (holding.segment_bytes, holding.clip_bytes) == (0, size)
 
 
+# ---- films
+
+
+def make_film(house: House, day: int, *, size: int = 100, files: int = 1) -> str:
+    """Of this day after NOW's; its path."""
+    start_us = NOW - NOW % DAY + day * DAY
+    path = timelapse_path("gate", day_of(start_us))
+    for at in range(1, files + 1):
+        file = house.path_of(numbered(path, at))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x" * size)
+    row = FilmRow(house.camera_id, house.volume_id, start_us, path, files, size * files, 9)
+    assert house.index.add_film(row).result()
+    return path
+
+
+def test_a_film_counts_as_footage_and_goes_with_all_its_files_after_its_days_footage(
+    house: House, promises_hold: Check
+) -> None:
+    _, second = record(house, 0, 1)
+    make_film(house, 0, size=2000, files=2)
+    kept = make_film(house, 1)
+    sizes = [segment.row.size_bytes for segment in house.segments()]
+    (holding,) = house.reader.holdings()
+    assert (holding.segment_bytes, holding.film_bytes, holding.size_bytes) == (sum(sizes), 4100, sum(sizes) + 4100)
+    with swept(house, days=2, keep=Keep(quota_bytes=(sizes[1] + 100) * 10 // 9)) as yard:
+        yard.ground.counts.entered_bytes = sum(sizes)
+        yard.sweep()
+        assert house.files() == [second, kept]
+        assert yard.deleted == {"quota-camera": 2}
+        promises_hold(house)
+        assert yard.ground.counts.footage_bytes == sizes[1] + 100
+        (holding,) = house.reader.holdings()
+        assert (holding.segment_bytes, holding.film_bytes) == (sizes[1], 100)
+
+
+def test_a_day_has_one_film_whoever_puts_it_again(house: House) -> None:
+    path = make_film(house, 0)
+    (film,) = house.reader.films()
+    assert house.index.add_film(film.row).result()
+    assert not house.index.add_film(replace(film.row, path=path.replace("gate", "yard"))).result()
+    assert house.reader.films() == [film]
+
+
 # ---- whatever fails
 
 
@@ -268,12 +312,13 @@ def test_a_clip_that_is_a_second_name_takes_room_of_its_own_once_its_segment_is_
 def test_each_call_of_letting_go_fails_and_nothing_is_lost_nor_left(
     open_house: Open, tmp_path: Path, promises_hold: Check, how: str, sticky: bool
 ) -> None:
-    """Days 0 and 1 are to go, day 40 is to stay; in each round one call later fails."""
+    """Days 0 and 1 and a film are to go, day 40 is to stay; in each round one call later fails."""
     fail_at, calls = 0, 0
     while fail_at <= calls:  # the first round goes well, and counts
         base = tmp_path / f"round-{fail_at}"
         with open_house(base=base) as house:
             record(house, 0, 1, 40)
+            make_film(house, 0)
             house.disk.calls.clear()
             house.disk.fail_at, house.disk.how, house.disk.sticky = fail_at or None, how, sticky
             with swept(house, days=41, keep=Keep(max_us=30 * DAY)) as yard:
@@ -287,9 +332,9 @@ def test_each_call_of_letting_go_fails_and_nothing_is_lost_nor_left(
                 yard.sweep(2)
             assert [segment.row.start_us for segment in house.segments()] == [NOW + 40 * DAY]
             assert house.files() == [segment.path for segment in house.segments()]
-            assert house.reader.garbage() == []
+            assert (house.reader.garbage(), house.reader.films()) == ([], [])
         fail_at += 1
-    assert calls >= 6, "two files, their folders synced, and folders that are empty"
+    assert calls >= 8, "three files, their folders synced, and folders that are empty"
 
 
 def test_a_disk_that_never_answers_keeps_neither_the_sweeper_nor_another_volume(

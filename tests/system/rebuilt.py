@@ -27,6 +27,10 @@ _TOLD: Final = {
         "SELECT clip.id, camera.slug, rule, trigger, alarm_at_us, start_us, end_us, locked, path, files, size_bytes,"
         " gap_us, epoch FROM clip JOIN camera ON camera.id = camera_id WHERE path IS NOT NULL"
     ),
+    "films": (
+        "SELECT camera.slug, volume.name, start_us, path, files, size_bytes, pictures, state FROM film"
+        " JOIN camera ON camera.id = camera_id JOIN volume ON volume.id = volume_id"
+    ),
 }
 
 
