@@ -372,7 +372,7 @@ class Check:
                         continue  # (a part is an attempt, which the next one takes away)
                     if self._reader.clip_of_file(place.volume_id, clip_file_of(path)) is not None:
                         continue
-                    if (month / name).exists():
+                    if path not in condemned(self._reader, place) and (month / name).exists():
                         yield Finding(Kind.UNPROMISED, "no clip's row promises it", place.volume.name, path)
 
     def _of_film_files(self, place: Place, folder: str) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from nvr.media import label
 from nvr.media.decoding import decodable_pictures
 from nvr.metrics import INCONSISTENCIES
 from nvr.store.check import Check, Depth, Finding, Kind, sha256
+from nvr.store.clips import add_garbage
 from nvr.store.recovery import Place
 from nvr.store.repair import REPAIR_OF, Repairer
 from nvr.store.rows import SegmentState
@@ -193,6 +194,16 @@ def test_files_of_recorders_at_work_are_no_findings(recorded: House) -> None:
     assert findings(recorded, live=lambda: {part.part_path}) == []
     assert findings(recorded, live=lambda: {part.sealed_path}) == []
     file.abandon()
+
+
+def test_a_clips_file_that_waits_to_be_unlinked_is_no_finding(recorded: House) -> None:
+    path = "gate/clips/2026/11/20261123T140322Z-door-1.mp4"
+    file = recorded.path_of(path)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(path_of(recorded).read_bytes())
+    assert [finding.kind for finding in findings(recorded)] == [Kind.UNPROMISED]
+    recorded.index.do(lambda connection: add_garbage(connection, recorded.volume_id, path, LATER)).result()
+    assert [finding.kind for finding in findings(recorded)] == []
 
 
 def test_a_check_that_is_to_end_tells_that_it_is_not_complete(recorded: House) -> None:
