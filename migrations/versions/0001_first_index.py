@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("longest_gap_us", Int, server_default=sa.text("0"), nullable=False),
         sa.Column("model", sa.Text),
         sa.Column("camera_ident", sa.Text),
+        sa.Column("firmware", sa.Text),
         sa.Column("fan_failed", Int, sa.CheckConstraint("fan_failed IN (0, 1)", name=op.f("ck_camera_fan_failed"))),
         sa.Column("turned_away", Int, sa.CheckConstraint("turned_away IN (0, 1)", name=op.f("ck_camera_turned_away"))),
         sa.Column("film_gone_us", Int),

@@ -44,10 +44,13 @@ class Report:
     """Why it ended before its end; None where all is done."""
 
 
-async def facts(control: Control) -> dict[str, str]:
-    """The model and the firmware; a part that the camera does not tell is left out."""
+async def facts(control: Control, names: Iterable[str] = (MODEL, *REVISIONS)) -> dict[str, str]:
+    """The model and the firmware; a part that the camera does not tell is left out.
+
+    Raises LinkError, and ApiRefused where our user may not know.
+    """
     said = {}
-    for name in (MODEL, *REVISIONS):
+    for name in names:
         try:
             said[name] = await control.get(name)
         except ApiRefused as refused:

@@ -31,9 +31,9 @@ def events(
 ) -> None:
     """What happened to cameras and to this machine.
 
-    A camera that answers with another model or name than last time, that was turned away from where it is expected to
-    look, whose fan failed; clocks that were set; alarms that could not be heard for a while; what rules did at the
-    camera. Gaps are in nvr footage coverage.
+    A camera that answers with another model, name or firmware than last time, that was turned away from where it is
+    expected to look, whose fan failed; clocks that were set; alarms that could not be heard for a while; what rules
+    did at the camera. Gaps are in nvr footage coverage.
     With --follow each is printed as it happens; with --json one object a line.
     """
     settings = config.load(config.find(config_file))

@@ -122,7 +122,7 @@ def _manifest(
             "name": clip.camera,
             "model": camera.model if said is None or said.model is None else said.model,
             "camera_id": camera.ident,
-            "firmware": None,
+            "firmware": camera.firmware,
         },
         "clock": _clock(clip, reader, start_us, end_us, said),
         "gap_seconds": None if clip.gap_us is None else clip.gap_us / US,

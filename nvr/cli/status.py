@@ -180,6 +180,7 @@ def _last_said(camera: Camera | None, clock: CameraClockRow | None) -> dict[str,
     drift_ppb = clock.drift_ppb if clock is not None else None
     return {
         "model": camera.model if camera is not None else None,
+        "firmware": camera.firmware if camera is not None else None,
         "camera_id": camera.ident if camera is not None else None,
         "fan_failed": camera.fan_failed if camera is not None else None,
         "clock_offset_seconds": clock.offset_us / US if clock is not None else None,

@@ -129,6 +129,7 @@ def _add_camera(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the camera")
     group.add_argument("--model", choices=MODELS, default=MODELS[0])
     group.add_argument("--camera-id", default="Camera01", help="with several cameras, their number is put behind it")
+    group.add_argument("--firmware", default="V3-00", metavar="V", help="of each part of it (%(default)s)")
     group.add_argument("--password", default="", help="of admin, operator and user; default: the model's")
     group.add_argument("--position", default="0,500,0", metavar="PAN,TILT,ZOOM", help="hundredths")
     group.add_argument("--sweep", type=float, default=0.0, metavar="DEGREES_S", help="pans without end")
@@ -215,6 +216,7 @@ def _camera(said: argparse.Namespace, number: int, encode: EncodeSettings, frami
         alarm_port=said.alarm_port and said.alarm_port + number,
         search_port=said.search_port and said.search_port + number,
         model=said.model,
+        firmware=said.firmware,
         camera_id=said.camera_id if said.cameras == 1 else f"{said.camera_id}-{number + 1}",
         passwords=dict.fromkeys(("admin", "operator", "user"), said.password),
         encode=encode,

@@ -87,6 +87,8 @@ class CameraOptions:
     search_port: int | None = None
     """UDP; the camera's own is 80. None: no search."""
     model: str = "VN-V685U"
+    firmware: str = "V3-00"
+    """Of every part of it."""
     camera_id: str = "Camera01"
     passwords: dict[str, str] = field(default_factory=lambda: dict.fromkeys(("admin", "operator", "user"), ""))
     """By user; an empty one stands for the model's default: jvc, for VN-V686 vn-v686 (fact sheet 5.1)."""

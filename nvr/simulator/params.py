@@ -322,7 +322,7 @@ class Params:
             ones[f"network.interface.ipv6.link_local({number})"] = Live(self._link_local_getter(number))
             ones[f"network.interface.ipv6.global({number})"] = Live(lambda: "")
         for part in _REVISIONS:
-            ones[f"system.software.revision({part})"] = Live(lambda: "V3-00")
+            ones[f"system.software.revision({part})"] = Live(lambda: camera.options.firmware)
         for user in self._passwords:
             ones[f"system.password.{user}"] = Live(None, self._password_setter(user), set_by=ADMIN)
         return ones

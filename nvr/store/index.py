@@ -268,6 +268,13 @@ class Index:
         """
         return self.do(lambda connection: _identify_camera(connection, camera_id, at_us, model, ident))
 
+    def note_firmware(self, camera_id: int, at_us: int, firmware: str) -> "Future[str | None]":
+        """Notes which firmware a camera tells it has.
+
+        Answers what it was before, and notes an event, where it told another one last time; else None.
+        """
+        return self.do(lambda connection: _note_firmware(connection, camera_id, at_us, firmware))
+
     def note_fan(self, camera_id: int, at_us: int, *, failed: bool) -> "Future[bool]":
         """Notes what a camera says of its fan; whether that is news, of which an event is noted then."""
         return self.do(lambda connection: _note_fan(connection, camera_id, at_us, failed=failed))
@@ -566,6 +573,17 @@ def called(model: str | None, ident: str | None) -> str:
     """What a camera says it is, as words in a sentence."""
     what = f"a {model}" if model is not None else "a camera"
     return f"{what} called '{ident}'" if ident is not None else what
+
+
+def _note_firmware(connection: Connection, camera_id: int, at_us: int, firmware: str) -> str | None:
+    known: str | None = connection.execute(_known_firmware, {"id_is": camera_id}).scalar()
+    connection.execute(_know_firmware, {"id_is": camera_id, "firmware": firmware})
+    if known in (None, firmware):
+        return None
+    text = f"the camera's firmware is now {firmware}; was {known}"
+    facts = {"firmware": firmware, "was_firmware": known}
+    connection.execute(_add_event, _event_values(at_us, "firmware-changed", text, facts, camera_id))
+    return known
 
 
 def _note_fan(connection: Connection, camera_id: int, at_us: int, *, failed: bool) -> bool:
@@ -890,6 +908,8 @@ _is_camera = _camera.c.id == bindparam("id_is")
 _known_identity = select(_camera.c.model, _camera.c.camera_ident).where(_is_camera)
 _identify = update(_camera).where(_is_camera)
 _identify = _identify.values(model=bindparam("model"), camera_ident=bindparam("camera_ident"))
+_known_firmware = select(_camera.c.firmware).where(_is_camera)
+_know_firmware = update(_camera).where(_is_camera).values(firmware=bindparam("firmware"))
 _known_fan = select(_camera.c.fan_failed).where(_is_camera)
 _known_view = select(_camera.c.turned_away).where(_is_camera)
 _know_view = update(_camera).where(_is_camera).values(turned_away=bindparam("turned_away"))

@@ -688,7 +688,7 @@ def _film_of(row: Row[Any]) -> Film:
 
 def _camera_of(row: Row[Any]) -> Camera:
     fan_failed, turned_away = (None if said is None else bool(said) for said in (row.fan_failed, row.turned_away))
-    said = (row.model, row.camera_ident, fan_failed, turned_away)
+    said = (row.model, row.camera_ident, row.firmware, fan_failed, turned_away)
     return Camera(row.id, row.slug, row.configured_at_us, *said, row.film_gone_us)
 
 

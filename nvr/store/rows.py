@@ -79,9 +79,11 @@ class Camera:
     configured_at_us: int
     """Before this it is `not-configured`."""
     model: str | None = None
-    """What it last said it is; None until it said so. The same of the next two."""
+    """What it last said it is; None until it said so. The same of the next three."""
     ident: str | None = None
     """The name it last gave itself."""
+    firmware: str | None = None
+    """Part by part, such as "net V3-00, sys V3-00"; it takes a login to ask."""
     fan_failed: bool | None = None
     turned_away: bool | None = None
     """Whether it looked elsewhere than it was expected to; None where that was never asked or known."""

@@ -66,6 +66,7 @@ camera: Final = Table(
     ),
     Column("model", Text, comment="the model it last said it is; null until it said one"),
     Column("camera_ident", Text, comment="the name it last gave itself (its camera id); null until it gave one"),
+    Column("firmware", Text, comment="the firmware it last told, part by part; null until it told one"),
     Column(
         "fan_failed",
         _Int,

@@ -160,6 +160,7 @@ class Answers:
             "alarm_trouble": now.alarm_trouble,
             **in_degrees(now.position),
             "model": now.model,
+            "firmware": now.firmware,
             "transport": now.transport.value,
             "multicast_trouble": now.fell_back,
             "slow_network": None if now.slow is None else {"fps": round(now.slow[0], 2), "announced_fps": now.slow[1]},

@@ -19,6 +19,7 @@ from nvr.record.gate import Admission
 from nvr.record.keeper import Keeper
 from nvr.store.rows import SpanKind
 from nvr.supervisor.alarms import AlarmWatch
+from nvr.supervisor.firmware import FirmwareWatch
 from nvr.supervisor.restart import Backoff
 from nvr.supervisor.settings import SettingsWatch
 from nvr.supervisor.tour_watch import TourWatch
@@ -62,6 +63,8 @@ class Standing:
     """Why alarms that rules need may not come, as a sentence; None where they do."""
     position: PanTiltZoom | None
     model: str | None
+    firmware: str | None
+    """Part by part, as it told last; None where no login is configured, or it never told."""
     transport: Way
     """How its video comes."""
     fell_back: str | None
@@ -87,6 +90,7 @@ class CameraUnit:
         wanted: bool,
         view: ViewWatch | None = None,
         settings: SettingsWatch | None = None,
+        firmware: FirmwareWatch | None = None,
         tours: TourWatch | None = None,
         on_state: Callable[[State, str | None], None] | None = None,
     ) -> None:
@@ -100,6 +104,7 @@ class CameraUnit:
         self._clock = clock
         self._wanted = wanted
         self._settings = settings
+        self._firmware = firmware
         self._tours = tours
         self._on_state = on_state
         self._backoff = Backoff(random.random)
@@ -129,7 +134,12 @@ class CameraUnit:
             return
         async with asyncio.TaskGroup() as group:
             group.create_task(self.alarms.run(), name=f"alarms {self.recorder.camera.slug}")
-            watches = (("settings", self._settings), ("tours", self._tours), ("position", self._ways.poll))
+            watches = (
+                ("settings", self._settings),
+                ("firmware", self._firmware),
+                ("tours", self._tours),
+                ("position", self._ways.poll),
+            )
             beside = [
                 group.create_task(watch.run(), name=f"{name} {self.recorder.camera.slug}")
                 for name, watch in watches
@@ -174,6 +184,7 @@ class CameraUnit:
             alarm_trouble=self._alarm_trouble(),
             position=self._feed.position if self._feed is not None else None,
             model=said.model if said is not None else None,
+            firmware=self._firmware.known if self._firmware is not None else None,
             transport=self._ways.way,
             fell_back=self._ways.fell_back_since,
             slow=self._slowness.verdict if self._counts.connected else None,
@@ -236,6 +247,8 @@ class CameraUnit:
             self._counts.expected_fps = self._announced_fps()
             if self._settings is not None:
                 self._settings.connected()
+            if self._firmware is not None:
+                self._firmware.connected()
             log.info("camera sends video", extra={"camera": camera, "action": "connected"})
         else:
             feed = self._feed

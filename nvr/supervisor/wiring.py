@@ -50,6 +50,7 @@ from nvr.store.sweep import Sweeper
 from nvr.store.volumes import VolumeThread
 from nvr.supervisor.alarms import AlarmWatch, Snapshots, known_from
 from nvr.supervisor.clip_rows import ClipRows
+from nvr.supervisor.firmware import FirmwareWatch
 from nvr.supervisor.settings import SettingsWatch
 from nvr.supervisor.tour_watch import TourWatch
 from nvr.supervisor.unit import CameraUnit
@@ -398,6 +399,11 @@ def make_unit(
     settings = SettingsWatch(
         camera.settings.values, control, recorder.camera, store.index, counts, clock, enforce=camera.settings.enforce
     )
+    firmware = None
+    if control is not None:
+        known = store.reader.camera(slug)
+        told_before = None if known is None else known.firmware
+        firmware = FirmwareWatch(control, recorder.camera, store.index, clock, known=told_before)
     tours = config.tours(slug)
     touring = TourWatch(tours, control, slug, clock) if tours is not None and control is not None else None
     unit = CameraUnit(
@@ -409,6 +415,7 @@ def make_unit(
         wanted=wanted,
         view=looking,
         settings=settings,
+        firmware=firmware,
         tours=touring,
     )
     if control is not None:

@@ -26,6 +26,8 @@ def recorded(site: Site) -> Site:
         filling.segment(run, 0, NOON_US, labelled=True)
         filling.gap("camera-stalled", NOON_US + 5 * US, NOON_US + 7 * US)
         filling.segment(run, 1, NOON_US + 7 * US, labelled=True)
+        filling.index.note_firmware(filling.camera_id, NOON_US, "net V1-00, sys V1-00").result()
+        filling.index.note_firmware(filling.camera_id, NOON_US + 60 * US, "net V3-00, sys V3-00").result()
         filling.index.add_camera_clock(filling.camera_id, CameraClockRow(NOON_US, -2_500_000, None)).result()
         steps = [
             OpenClip(1, "door", "m1", NOON_US + 4 * US, NOON_US + 3 * US, 0, NOON_US + 10 * US, None),
@@ -71,6 +73,7 @@ def test_the_manifest_tells_what_is_known_and_what_is_missing(recorded: Site, nv
     told = json.loads((folder / "manifest.json").read_text())
     assert told["made_by"].startswith("nvr ")
     assert (told["camera"]["name"], told["camera"]["model"]) == ("gate", "VN-V685U")
+    assert told["camera"]["firmware"] == "net V3-00, sys V3-00"  # what is known now, not what was so at noon
     assert told["clip"]["alarm_at"] == "2025-11-23T12:00:04.000000Z"
     assert told["gaps"] == [
         {

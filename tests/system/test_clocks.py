@@ -57,7 +57,7 @@ def test_a_camera_whose_clock_is_set_whose_fan_fails_and_that_is_exchanged(world
     synchronised = read().synchronised
     with world.cameras([options]) as simulator:
         [camera] = simulator.cameras
-        house = House(tmp_path, {"gate": {"http_port": simulator.ports(camera)[0]}})
+        house = House(tmp_path, {"gate": {"http_port": simulator.ports(camera)[0], "user": "admin", "password": "jvc"}})
         with house.start() as daemon:
             daemon.wait_recording()
             # Pictures that come late make the clock seem slow, until one has come on time.
@@ -70,7 +70,7 @@ def test_a_camera_whose_clock_is_set_whose_fan_fails_and_that_is_exchanged(world
             world.do(setattr, camera, "camera_id", "yard")
             daemon.wait_for(
                 "all of it is said",
-                lambda now: is_off_by(now["gate"], 2) and now["gate"]["fan_failed"],
+                lambda now: is_off_by(now["gate"], 2) and now["gate"]["fan_failed"] and now["gate"]["firmware"],
                 _SETTLED_S,
             )
             wait_until(lambda: len(events(house)) >= (4 if synchronised is False else 3))
@@ -93,6 +93,7 @@ def test_a_camera_whose_clock_is_set_whose_fan_fails_and_that_is_exchanged(world
         _, told = house.command("status", "--json")
         [still] = json.loads(told)["cameras"]
         assert (still["camera_id"], still["fan_failed"], still["model"]) == ("yard", True, "VN-V685U")
+        assert still["firmware"] == "net V3-00, sys V3-00, cam V3-00, lens V3-00"
         # Noted with the step, when three pictures told of it, so that three late ones may be in it.
         assert still["clock_offset_seconds"] == pytest.approx(2, abs=1.5)
         _, told = house.command("footage", "list", "--camera", "gate", "--corrected", "--json")
