@@ -106,6 +106,10 @@ class Link(asyncio.BufferedProtocol):
         if self._trouble is not None:
             raise self._trouble
 
+    def when_ended(self, call: Callable[[Exception | None], None]) -> None:
+        """Has `call` told, in the loop, once the link has ended: the first trouble, None where there was none."""
+        self._ended.add_done_callback(lambda _: call(self._trouble))
+
     def end(self, trouble: Exception | None = None) -> None:
         """Ends the link now; only the first call counts, since later trouble is only its consequence."""
         if self._ended.done():

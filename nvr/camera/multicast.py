@@ -8,7 +8,8 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from typing import Final
@@ -18,9 +19,8 @@ from nvr.camera.control import Control
 from nvr.camera.errors import CannotConnect, LinkError, LinkLost, LinkStalled, NotACamera
 from nvr.camera.link import Address, translated
 from nvr.camera.pace import Patience, Vigil
-from nvr.camera.snapshot import Snapshot
+from nvr.camera.snapshot import Pictures, Snapshot
 from nvr.clock import Clock
-from nvr.jvc import jpeg
 from nvr.jvc.errors import ApiRefused
 from nvr.jvc.jpeg import Picture
 from nvr.jvc.rtp import DYNAMIC, Lost, Mpeg4Assembler, RtpParser
@@ -37,6 +37,7 @@ JPEG: Final = 1
 
 _PICTURE_S: Final = 35.0  # the slowest rate is a picture every 30 s (guide 6.13)
 _FIRST_PACKET_S: Final = 5.0  # a camera sends a picture a second at least, and a switch learns of a join within one
+_TICK_S: Final = 0.1  # a packet that is missing is waited for twice as long (jvc.rtp)
 _MAX_DATAGRAM: Final = 1 << 16
 _MOST_AT_ONCE: Final = 512  # a quarter of a second at 20 Mbit/s; the others come in the next turn of the loop
 _BUFFER_BYTES: Final = 1 << 20  # the kernel gives what it may
@@ -201,28 +202,77 @@ class MulticastFeed(Attempt):
 
 
 async def multicast_snapshot(plan: MulticastPlan, *, within_s: float = _PICTURE_S) -> Snapshot:
-    """The next whole JPEG of the camera's JPEG multicast. Raises LinkError.
+    """The next whole JPEG of the camera's JPEG multicast. Raises LinkError."""
+    async with multicast_view(plan, within_s=within_s) as pictures:
+        return await anext(pictures)
+
+
+@asynccontextmanager
+async def multicast_view(plan: MulticastPlan, *, within_s: float = _PICTURE_S) -> AsyncIterator[Pictures]:
+    """The camera's JPEG multicast from now on, at the rate that is set in the camera. Raises LinkError.
 
     Where it comes without its headers (RFC 2435) the camera's comment is gone, and nothing is known of what it says.
     """
     group = await destination(plan, JPEG)
     sources = await _addresses(plan.camera[0])
-    loop = asyncio.get_running_loop()
-    parser: RtpParser[Picture] = RtpParser(JpegAssembler(), JPEG_TYPES)
     with joined(group, sources) as sock:
+        reception = _JpegReception(sock, sources, group, within_s)
         try:
-            async with asyncio.timeout(within_s):
-                while True:
-                    datagram, (sender, _) = await loop.sock_recvfrom(sock, _MAX_DATAGRAM)
-                    if sender in sources:
-                        for event in parser.feed(datagram, time.monotonic_ns() // 1000):
-                            if isinstance(event, Picture):
-                                return Snapshot(event.data, jpeg.facts(event.data))
-        except TimeoutError:
-            what = "whole picture" if parser.packets else "packet"
-            raise LinkStalled(
-                f"no {what} of the camera's multicast came to {group[0]} port {group[1]} in {within_s:g} s"
-            ) from None
+            yield reception.pictures
+        finally:
+            reception.close()
+
+
+class _JpegReception:
+    """Receives a JPEG multicast until it is closed."""
+
+    def __init__(self, sock: socket.socket, sources: frozenset[str], group: Group, within_s: float) -> None:
+        self.pictures = Pictures(within_s, self._late)
+        self._socket = sock
+        self._sources = sources
+        self._group = group
+        self._within_s = within_s
+        self._parser: RtpParser[Picture] = RtpParser(JpegAssembler(), JPEG_TYPES)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock, self._receive)
+        self._tick = self._loop.call_later(_TICK_S, self._give_up)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket)
+        self._tick.cancel()
+
+    def _receive(self) -> None:
+        for _ in range(_MOST_AT_ONCE):
+            try:
+                datagram, (sender, _) = self._socket.recvfrom(_MAX_DATAGRAM)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as loss:
+                self.close()
+                self.pictures.end(LinkLost(f"the multicast cannot be received any more: {loss.strerror or loss}"))
+                return
+            if sender in self._sources:
+                self._take(self._parser.feed(datagram, _mono_us()))
+
+    def _give_up(self) -> None:
+        self._take(self._parser.give_up(_mono_us()))
+        self._tick = self._loop.call_later(_TICK_S, self._give_up)
+
+    def _take(self, events: list[Picture | Lost]) -> None:
+        for event in events:
+            if isinstance(event, Lost):
+                self.pictures.lost += event.pictures
+            else:
+                self.pictures.offer(event.data)
+
+    def _late(self) -> str:
+        what = "whole picture" if self._parser.packets else "packet"
+        address, port = self._group
+        return f"no {what} of the camera's multicast came to {address} port {port} in {self._within_s:g} s"
+
+
+def _mono_us() -> int:
+    return time.monotonic_ns() // 1000
 
 
 async def destination(plan: MulticastPlan, number: int) -> Group:

@@ -1,6 +1,8 @@
-"""One JPEG of a camera: asked for, received, and what the camera says in it (guide 1)."""
+"""JPEGs of a camera, one or one after the other: asked for, received, and what the camera says in them (guide 1)."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +12,7 @@ from nvr.camera.link import Address, Link
 from nvr.jvc import jpeg
 from nvr.jvc.answer import StreamHead
 from nvr.jvc.errors import ProtocolError
-from nvr.jvc.jpeg import JpegParser, Picture, PictureFacts
+from nvr.jvc.jpeg import JpegParser, PictureFacts
 
 _CONNECT_S: Final = 5.0
 _PICTURE_S: Final = 10.0  # 100 kB (guide 6.3) over a modem line
@@ -26,31 +28,95 @@ class Snapshot:
     """What the camera says in it."""
 
 
+class Pictures:
+    """A camera's pictures as they come, to be iterated until the link ends, which is a LinkError, or `end`.
+
+    Whoever is slower than the camera gets the newest; those between are dropped, so that nothing piles up.
+    """
+
+    def __init__(self, within_s: float, late: Callable[[], str]) -> None:
+        """`late` says what is missing where no picture comes `within_s` after it was asked for."""
+        self.came = 0
+        self.dropped = 0
+        """Of those that came: a newer one came before anybody asked."""
+        self.lost = 0
+        """Those of which the network lost a part."""
+        self._within_s = within_s
+        self._late = late
+        self._newest: bytes | None = None
+        self._news = asyncio.Event()
+        self._has_ended = False
+        self._trouble: Exception | None = None
+
+    def offer(self, data: bytes) -> None:
+        """The next picture has come."""
+        self.came += 1
+        self.dropped += self._newest is not None
+        self._newest = data
+        self._news.set()
+
+    def end(self, trouble: Exception | None = None) -> None:
+        """No more come; what has come may still be taken. Only the first call counts."""
+        if not self._has_ended:
+            self._has_ended, self._trouble = True, trouble
+            self._news.set()
+
+    def __aiter__(self) -> AsyncIterator[Snapshot]:
+        return self
+
+    async def __anext__(self) -> Snapshot:
+        """The newest picture that was not taken yet. Raises the LinkError that says why there is none."""
+        try:
+            async with asyncio.timeout(self._within_s):
+                while self._newest is None and not self._has_ended:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise LinkStalled(self._late()) from None
+        if self._newest is not None:
+            data, self._newest = self._newest, None
+            return Snapshot(data, jpeg.facts(data))
+        if self._trouble is not None:
+            raise self._trouble
+        raise StopAsyncIteration
+
+
 async def snapshot(address: Address, *, connect_s: float = _CONNECT_S, picture_s: float = _PICTURE_S) -> Snapshot:
     """One picture of now; no login is needed. Raises the LinkError that says why there is none."""
-    ear = _Ear()
-    link = ear.link = Link(ear)
+    async with view(address, jpeg.ONE, connect_s=connect_s, picture_s=picture_s) as pictures:
+        return await anext(pictures)
+
+
+@asynccontextmanager
+async def view(
+    address: Address,
+    rate: str,
+    *,
+    boundary: bool = True,
+    connect_s: float = _CONNECT_S,
+    picture_s: float = _PICTURE_S,
+) -> AsyncIterator[Pictures]:
+    """Pictures from now on, at one of `jpeg.RATES`; no login is needed. Raises LinkError.
+
+    `picture_s`: how much later than that rate has it a picture may come. Without `boundary` files come back to back.
+    """
+    within_s = jpeg.interval_s(rate) + picture_s
+    pictures = Pictures(within_s, lambda: f"the camera has not sent a whole JPEG in {within_s:g} s")
+    link = Link(_Ear(pictures))
+    link.when_ended(pictures.end)
     try:
         await link.connect(address, connect_s)
-        link.send(jpeg.request(host_line(address)))
-        try:
-            async with asyncio.timeout(picture_s):
-                await link.ended()
-        except TimeoutError:
-            raise LinkStalled(f"the camera has not sent a whole JPEG in {picture_s:g} s") from None
+        link.send(jpeg.request(host_line(address), rate, boundary=boundary))
+        yield pictures
     finally:
         await link.close()
-    if ear.picture is None:
-        raise LinkLost("the connection ended without a JPEG")
-    return Snapshot(ear.picture.data, jpeg.facts(ear.picture.data))
 
 
 class _Ear:
-    """Who the link is for: it ends with the first picture."""
+    """Who the link is for."""
 
-    def __init__(self) -> None:
-        self.picture: Picture | None = None
-        self.link: Link | None = None
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
         self._parser = JpegParser()
         self._head: StreamHead | None = None
 
@@ -60,18 +126,16 @@ class _Ear:
                 if isinstance(event, StreamHead):
                     self._head = event
                     judge(event, "JPEG")
-                elif self.picture is None:
-                    self.picture = event
-            if self.picture is None and self._parser.trouble is not None:
+                else:
+                    self._pictures.offer(event.data)
+            if self._parser.trouble is not None:
                 raise self._parser.trouble
         except ProtocolError as broken:
             kind = LinkLost if self._head is not None else NotACamera
             raise kind(f"the camera's JPEG cannot be read: {broken}") from broken
-        if self.picture is not None and self.link is not None:
-            self.link.end()
 
     def at_end(self) -> LinkError:
-        cut = self._parser.cut
         if self._head is None:
             return CameraBusy("the camera closed without an answer: too many clients, or not serving this address")
-        return LinkLost(f"the camera closed the connection {cut or 'without a JPEG'}")
+        where = self._parser.cut or ("after a picture" if self._pictures.came else "without a JPEG")
+        return LinkLost(f"the camera closed the connection {where}")

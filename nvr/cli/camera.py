@@ -2,7 +2,15 @@
 
 import typer
 
-from nvr.cli import camera_params, camera_pictures, camera_ptz, camera_reports, camera_search, camera_settings
+from nvr.cli import (
+    camera_params,
+    camera_pictures,
+    camera_ptz,
+    camera_reports,
+    camera_search,
+    camera_settings,
+    camera_view,
+)
 
 commands = typer.Typer(
     help="A camera itself: search, pictures, parameters, moves, clock, reports.", no_args_is_help=True
@@ -10,6 +18,7 @@ commands = typer.Typer(
 
 commands.command()(camera_search.discover)
 commands.command()(camera_pictures.snapshot)
+commands.command()(camera_view.view)
 commands.command()(camera_params.params)
 commands.command()(camera_params.get)
 commands.command("set")(camera_params.set_)

@@ -4,6 +4,7 @@ With boundary=on each file is a part; with boundary=off files come back to back,
 alone. The first byte of the body says which (fact sheet 1.3): a camera may do other than it was asked.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ RATES: Final = (
     *("-2", "-3", "-5", "-10", "-15", "-20", "-30", "-60"),
 )
 """Pictures a second; -n is one every n seconds (guide 1.2)."""
+_NEAR: Final = 0.01  # a third of a picture is 0.33
 ONE: Final = "0"
 """One picture, then the camera closes (guide 1.2)."""
 MAX_JPEG: Final = 4 << 20
@@ -112,6 +114,21 @@ def request(host: str, rate: str = ONE, *, boundary: bool = True, ptz: bool = Fa
         raise ValueError(f"a JPEG rate is {ONE} for one picture or one of {', '.join(RATES)}, not {rate!r}")
     items = f"encode=jpeg&framerate={rate}&boundary={_on_off(boundary)}&ptz_info={_on_off(ptz)}"
     return f"GET /api/video?{items} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("ascii")
+
+
+def interval_s(rate: str) -> float:
+    """From one picture to the next at one of RATES; 0 for ONE."""
+    number = float(rate)
+    return 1 / number if number > 0 else -number
+
+
+def rate_of(pictures_per_second: float) -> str:
+    """The camera's word for that rate. Raises ValueError for one that it does not have."""
+    for rate in RATES:
+        if math.isclose(pictures_per_second * interval_s(rate), 1, rel_tol=_NEAR):
+            return rate
+    said = ", ".join(f"{1 / interval_s(rate):.3g}" for rate in RATES)
+    raise ValueError(f"a camera sends JPEG at {said} pictures a second, not at {pictures_per_second:g}")
 
 
 def facts(file: bytes) -> PictureFacts:
