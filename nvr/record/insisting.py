@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from nvr.store.errors import DiskFull
 
 Command = Callable[[], "Future[Any]"]
+
+_MOST_WAITING: Final = 10_000  # each some hundred bytes; a day of a camera that is lost every ten seconds
 
 
 class _State(Enum):
@@ -31,10 +33,10 @@ class _Given:
 
 
 class Insistence:
-    """One owner's commands. Everything here runs in the loop; `look` once a second."""
+    """One owner's commands, the newest ten thousand at most. Everything here runs in the loop; `look` once a second."""
 
     def __init__(self) -> None:
-        self._given: deque[_Given] = deque()
+        self._given: deque[_Given] = deque(maxlen=_MOST_WAITING)
 
     def give(self, command: Command) -> None:
         """Gives a command to the index now, or behind those that wait."""

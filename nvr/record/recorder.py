@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import assert_never
 
 from nvr.clock import Clock, HostTime
@@ -22,6 +23,7 @@ from nvr.record.insisting import Insistence
 from nvr.record.segmenter import Segmenter, Verdict
 from nvr.record.shelf import Refusal, Shelf, Shelves
 from nvr.record.writer import Ending, Failed, Identity, Outcome, Sealed, SegmentWriter
+from nvr.store.errors import DiskFull, IndexDamaged
 from nvr.store.index import Index
 from nvr.store.ledger import CAMERA_RESTART, Ledger, PutSpan, SpanChange
 from nvr.store.rows import Look, Run, SegmentRow, SpanKind
@@ -39,6 +41,7 @@ _CLOCK_SOURCES = {"connected": "stream", "time-fallback": "arrival"}
 """Reasons for a new run that say where its media time comes from."""
 _NEW_CLOCK = frozenset({"clock-step", "time-fallback"})
 """Reasons for a new run whose times cannot be compared with those before."""
+_MOST_UNENTERED = 1_500  # a day of minutes; past that a file waits to be found by the daily check or the next start
 _SHORTEST_BATCH_US = US // 2  # all I-VOPs: a hand-over per picture would wake the I/O thread 30 times a second
 
 
@@ -95,7 +98,8 @@ class Recorder:
     """Keeps one camera's frames. Everything here runs in the loop; the writers' `tell` must hop to it.
 
     `make_writer(shelf, identity, first)` makes the writer of one segment, whose outcomes come to `hear`;
-    `hop(call, *args)` runs a call in the loop from any thread.
+    `hop(call, *args)` runs a call in the loop from any thread. Of more than `most_unentered` segments that the index
+    does not take the oldest are given up: their files are found later.
     """
 
     def __init__(
@@ -109,6 +113,8 @@ class Recorder:
         clock: Clock,
         make_writer: Callable[[Shelf, Identity, Frame], SegmentWriter],
         hop: Callable[..., object],
+        *,
+        most_unentered: int = _MOST_UNENTERED,
     ) -> None:
         self.camera = camera
         self.ledger = ledger
@@ -142,6 +148,9 @@ class Recorder:
         self._open: _Open | None = None
         self._uncommitted: dict[SegmentWriter, _Open] = {}
         self._all_entered = asyncio.Event()
+        self._is_refused = False
+        """The index took no row lately: one is tried at a time."""
+        self._most_unentered = most_unentered
         self._batch: list[Frame] = []
         self._batch_bytes = 0
         self._batch_due_us = 0
@@ -209,9 +218,7 @@ class Recorder:
         self._overdue = self._batch[0] if self._batch else None
         self._insistence.look()
         self._give_up_restart()
-        for segment in self._uncommitted.values():
-            if segment.row is not None and not segment.entering:
-                self._enter(segment)
+        self._enter_waiting()
 
     # ---- facts from the camera's unit
 
@@ -275,8 +282,7 @@ class Recorder:
             return
         match outcome:
             case Sealed():
-                ended.row, ended.looks = outcome.row, outcome.looks
-                self._enter(ended)
+                self._sealed(ended, outcome.row, outcome.looks)
             case Failed():
                 self._account_for_failure(ended, outcome)
             case _:
@@ -322,6 +328,39 @@ class Recorder:
 
     # ---- segments
 
+    def _sealed(self, ended: _Open, row: SegmentRow, looks: Sequence[Look]) -> None:
+        ended.row, ended.looks = row, looks
+        if not self._is_refused:
+            self._enter(ended)
+        elif len(self._uncommitted) > self._most_unentered:
+            self._give_up_oldest()
+
+    def _enter_waiting(self) -> None:
+        """Puts the rows that are not on their way; of an index that refuses them one, to see whether it still does."""
+        waiting = (
+            segment for segment in self._uncommitted.values() if segment.row is not None and not segment.entering
+        )
+        for segment in list(islice(waiting, 1 if self._is_refused else None)):
+            self._enter(segment)
+
+    def _give_up_oldest(self) -> None:
+        waiting = (
+            segment for segment in self._uncommitted.values() if segment.row is not None and not segment.entering
+        )
+        segment = next(waiting, None)
+        if segment is None:
+            return
+        self._forget(segment)
+        log.error(
+            "too many finished segments wait for the index; this one's file is found by the next check or start",
+            extra={
+                "camera": self.camera.slug,
+                "action": "row-given-up",
+                "run": segment.identity.run,
+                "seq": segment.identity.seq,
+            },
+        )
+
     def _enter(self, ended: _Open) -> None:
         """Puts a sealed segment's row into the index; one that is not taken is put again later."""
         if ended.row is None:
@@ -332,9 +371,12 @@ class Recorder:
 
     def _entered(self, ended: _Open, trouble: BaseException | None) -> None:
         ended.entering = False
+        was_refused, self._is_refused = self._is_refused, isinstance(trouble, DiskFull | IndexDamaged)
         if trouble is not None:
             self._index_trouble.hit(f"a finished segment could not be entered in the index: {trouble}")
             return
+        if was_refused:
+            self._enter_waiting()
         self._index_trouble.over("segments are entered in the index again")
         row = ended.row
         assert row is not None  # noqa: S101 - it was just entered
@@ -518,8 +560,8 @@ class Recorder:
         if failed.kept is None:
             self._forget(ended)
         else:
-            kept_until_us, ended.row, ended.looks = failed.kept.end_us, failed.kept, failed.looks
-            self._enter(ended)
+            kept_until_us = failed.kept.end_us
+            self._sealed(ended, failed.kept, failed.looks)
         if ended is not self._open:
             self._settle(self.ledger.missing(kept_until_us, ended.end_us, failed.reason, ended.identity.epoch))
             return

@@ -157,6 +157,7 @@ class SegmentWriter:
             self._fail(trouble, "sealing")
             return
         self._let_go()
+        self._forget_pictures()
         self._shelf.observe_seal((self._clock.mono_us() - begun_us) / US)
         self._tell(Sealed(self, row, looks))
 
@@ -316,6 +317,10 @@ class SegmentWriter:
         self._held = None
         self._file = None
 
+    def _forget_pictures(self) -> None:
+        """The row may wait long for its index, and whoever waits for it holds us; 20 bytes a picture add up."""
+        self._positions, self._ticks = PositionTrack(), array("q")
+
     def _fail(self, trouble: Trouble, doing: str) -> None:
         """Gives the segment up: what is whole of it is saved if the disk lets us, else the next start does."""
         part = self._part
@@ -328,6 +333,7 @@ class SegmentWriter:
         reason = "disk-full" if _is_full(trouble) else "disk-failed"
         sentence = f"volume '{self._shelf.name}' failed while {doing} a segment: {_said_by(trouble)}"
         lost = self._frames - (kept.frames if kept is not None else 0)
+        self._forget_pictures()
         self._tell(Failed(self, reason, sentence, lost, kept, saved.looks if saved is not None else ()))
 
 

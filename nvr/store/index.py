@@ -55,6 +55,9 @@ RECOVERED: Final = "recovered"
 """Why a run began of which only its files tell."""
 
 _MOST_PER_TRANSACTION: Final = 500
+_MOST_WAITING: Final = 20_000  # some kilobytes each; fifty cameras' rows of six hours
+SILENT_S: Final = 10.0  # as a volume's thread (store.volumes)
+"""A transaction that takes so long hangs."""
 _CAMERA_CLOCK_KEPT_US: Final = 92 * 86_400 * US  # a season of temperatures; 25 bytes every ten minutes
 _SLEW_US: Final = US // 2  # a difference below this is slewed, and a run that goes on follows it by itself
 
@@ -66,13 +69,23 @@ class Index:
     more is taken), or sqlalchemy's IntegrityError where the command breaks a rule of the tables, alone.
     """
 
-    def __init__(self, path: Path, *, on_commit: Callable[[float, int], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_commit: Callable[[float, int], None] | None = None,
+        most_waiting: int = _MOST_WAITING,
+        silent_s: float = SILENT_S,
+    ) -> None:
         """Opens an index that `schema.prepare` has made ready, under the data directory's lock.
 
-        `on_commit(seconds, commands)` is called on the writer's thread after each transaction. Raises IndexDamaged.
+        `on_commit(seconds, commands)` is called on the writer's thread after each transaction. While one has taken
+        longer than `silent_s`, no more than `most_waiting` commands may wait. Raises IndexDamaged.
         """
         self._path = path
         self._on_commit = on_commit
+        self._most_waiting = most_waiting
+        self._silent_s = silent_s
         self._queue: SimpleQueue[_Command | None] = SimpleQueue()
         self._door = Lock()
         self._closed = False
@@ -385,12 +398,17 @@ class Index:
     # ---- the writer itself
 
     def do(self, command: Callable[[Connection], T]) -> "Future[T]":
-        """Queues a command: it runs on the writer's thread inside a transaction, perhaps twice, and must not commit."""
+        """Queues a command: it runs on the writer's thread inside a transaction, perhaps twice, and must not commit.
+
+        Refused at once with DiskFull where the disk has long not answered and too many wait already.
+        """
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # from here on nobody's cancellation loses a row
         with self._door:
             if self._closed:
                 future.set_exception(RuntimeError("the index is closed"))
+            elif self._queue.qsize() >= self._most_waiting and self.silent_seconds() > self._silent_s:
+                future.set_exception(DiskFull("the index's disk does not answer, and too many changes wait for it"))
             else:
                 self._queue.put(_Command(command, future))
         return future

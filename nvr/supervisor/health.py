@@ -27,6 +27,7 @@ class Condition(StrEnum):
     PROMISE_BROKEN = "retention-promise-broken"
     BACKUP_STALE = "backup-stale"
     INDEX_INCONSISTENT = "index-inconsistent"
+    INDEX_SILENT = "index-silent"
     CAMERA_CLOCK_OFF = "camera-clock-off"
     HOST_UNSYNCHRONISED = "host-clock-unsynchronised-long"
     FAN_FAILED = "camera-fan-failed"
@@ -54,6 +55,7 @@ PATIENCE: Final[Mapping[Condition, Patience]] = {
     Condition.PROMISE_BROKEN: Patience(0, 0),
     Condition.BACKUP_STALE: Patience(3600, 0),
     Condition.INDEX_INCONSISTENT: Patience(0, 0),
+    Condition.INDEX_SILENT: Patience(0, 0),
     Condition.CAMERA_CLOCK_OFF: Patience(900, 300),
     Condition.HOST_UNSYNCHRONISED: Patience(900, 60),
     Condition.FAN_FAILED: Patience(300, 300),
@@ -103,6 +105,8 @@ class HouseNow:
     backup_age_s: float | None = None
     """None where it is not known, or cannot have been made yet."""
     inconsistencies: Mapping[str, int] = field(default_factory=dict)
+    index_silent: bool = False
+    """A transaction of the index hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +293,10 @@ def _ills(now: HouseNow, seen: _Seen) -> Iterator[Ill]:
     if wrong := {kind: count for kind, count in now.inconsistencies.items() if count}:
         places = ", ".join(f"{count} {kind}" for kind, count in sorted(wrong.items()))
         yield Ill(Condition.INDEX_INCONSISTENT, None, f"index and files disagree: {places}")
+    if now.index_silent:
+        yield Ill(
+            Condition.INDEX_SILENT, None, "the index's disk does not answer: footage waits in its files for its rows"
+        )
 
 
 def _of_a_camera(camera: CameraNow, seen: _Seen, name: str) -> Iterator[tuple[Condition, str]]:

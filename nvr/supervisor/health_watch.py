@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from nvr.clock import Clock
 from nvr.metrics import CameraCounts, Metrics
 from nvr.record.shelf import Shelf, Shelves
-from nvr.store.index import Index
+from nvr.store.index import SILENT_S, Index
 from nvr.supervisor.health import CAMERA_CONDITIONS, Began, CameraNow, Ended, Health, HouseNow, Ill, VolumeNow
 from nvr.supervisor.unit import CameraUnit, State
 from nvr.units import US
@@ -43,6 +43,7 @@ class HealthWatch:
             clock_synchronised=None if math.isnan(clock) else bool(clock),
             backup_age_s=self._backup_age_s(),
             inconsistencies={kind: int(count) for kind, count in wrong if not math.isnan(count)},
+            index_silent=self._index.silent_seconds() > SILENT_S,
         )
         for news in self._health.note(now, self._clock.mono_us()):
             self._pass_on(news, units)

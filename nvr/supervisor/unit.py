@@ -166,8 +166,9 @@ class CameraUnit:
 
     async def close(self, reason: str, within_s: float) -> bool:
         """Closes clips, seals what was recorded, books the gap `reason`; False where a disk took too long."""
+        ends_s = self._clock.mono_us() / US + within_s
         sealed = await self._keeper.close(reason, within_s)
-        return await self.alarms.rows.entered(within_s) and sealed
+        return await self.alarms.rows.entered(max(0.0, ends_s - self._clock.mono_us() / US)) and sealed
 
     def standing(self) -> Standing:
         """What is known now."""

@@ -1,9 +1,10 @@
 """An index without space takes nothing; once it has space, what happened meanwhile is in it, the last word last."""
 
+import time
 from contextlib import suppress
 from typing import Any
 
-from nvr.media.frame import Unit
+from nvr.media.frame import Frame, Unit
 from nvr.store.errors import DiskFull
 from nvr.units import US
 from tests.record.conftest import NOW, Room, frames_of
@@ -59,3 +60,60 @@ def test_runs_gaps_and_segments_of_the_time_in_which_the_index_was_full_are_ente
     runs = room.reader.runs_between("gate", 0, 1 << 60)
     assert [run.end_reason for run in runs] == ["camera-stalled", "camera-unreachable", "stream-broken"]
     assert {segment.row.run for segment in room.segments()} == {run.number for run in runs}
+
+
+def take_sealed(room: Room, frames: list[Frame], files: int) -> None:
+    """Takes them; until so many segments are sealed, and the index has answered what it was given."""
+    room.take(frames)
+    deadline = time.monotonic() + 10
+    while len(list(room.root.rglob("*.mp4"))) < files or room.shelf.thread.silent_seconds():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    room.turn()
+    ping(room)
+    room.turn()
+
+
+def test_of_rows_that_an_index_refuses_one_is_tried_until_it_takes_it_and_then_all_of_them(
+    room: Room, units: list[Unit]
+) -> None:
+    frames = frames_of(units)
+    room.take(frames[:60])
+    room.settle()
+    tried: list[int] = []
+
+    def refuse(batch: list[Any]) -> list[Any]:
+        tried.append(len(batch))
+        raise DiskFull("no space is left for the index (writing)")
+
+    room.index._transaction = refuse  # type: ignore[method-assign]  # this one index's
+    for number in range(1, 5):
+        take_sealed(room, frames[60 * number :][:60], number)
+    for _ in range(3):
+        tried.clear()
+        room.recorder.tick()
+        ping(room)
+        room.turn()
+        assert sum(tried) == 2, "a row and the ping"
+    make_room(room)
+    room.recorder.tick()
+    room.settle()
+    room.settle()
+    assert len(room.segments()) == 4
+    assert len(room.recorder.uncommitted()) == 1, "the one that is being written"
+
+
+def test_where_too_many_rows_wait_the_oldest_is_left_to_whoever_finds_its_file(room: Room, units: list[Unit]) -> None:
+    room.recorder._most_unentered = 3
+    frames = frames_of(units)
+    room.take(frames[:60])
+    room.settle()
+    fill_index(room)
+    for number in range(1, 5):
+        take_sealed(room, frames[60 * number :][:60], number)
+    assert [segment.identity.seq for segment in room.recorder.uncommitted()] == [2, 3, 4]
+    make_room(room)
+    room.recorder.tick()
+    room.settle()
+    room.settle()
+    assert [segment.row.seq for segment in room.segments()] == [2, 3]

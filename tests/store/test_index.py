@@ -1,7 +1,9 @@
 """The one writer: commands, transactions, troubles."""
 
+import shutil
 import sqlite3
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import replace
 from fractions import Fraction
@@ -167,6 +169,27 @@ def test_a_damaged_index_says_so_and_takes_nothing_more(house: House) -> None:
     with pytest.raises(IndexDamaged):
         house.index.add_segment(row(house, 7, 0)).result(10)
     assert isinstance(house.index.damage, IndexDamaged)
+
+
+def test_while_its_disk_hangs_an_index_lets_only_so_many_commands_wait(tmp_path: Path, empty_index: Path) -> None:
+    path = tmp_path / empty_index.name
+    shutil.copyfile(empty_index, path)
+    index, answering = Index(path, most_waiting=3, silent_s=0.02), threading.Event()
+    hung = index.do(lambda _: answering.wait(20))
+    deadline = time.monotonic() + 10
+    while index.silent_seconds() <= 0.02:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    waiting = [index.ping() for _ in range(3)]
+    with pytest.raises(DiskFull, match="the index's disk does not answer"):
+        index.ping().result(0)
+    assert not any(future.done() for future in waiting)
+    answering.set()
+    assert hung.result(10)
+    for future in waiting:
+        future.result(10)
+    index.ping().result(10)
+    assert index.close(10)
 
 
 def test_run_numbers_rise_and_are_seconds_where_they_can_be(house: House) -> None:

@@ -51,6 +51,7 @@ STATES = {
     Condition.PROMISE_BROKEN: house(replace(FINE, promise_broken=True)),
     Condition.BACKUP_STALE: house(backup_age_s=3.1 * DAY_S),
     Condition.INDEX_INCONSISTENT: house(inconsistencies={"missing": 2, "orphan": 0}),
+    Condition.INDEX_SILENT: house(index_silent=True),
     Condition.CAMERA_CLOCK_OFF: house(replace(FINE, clock_offset_s=-2.5)),
     Condition.HOST_UNSYNCHRONISED: house(clock_synchronised=False),
     Condition.FAN_FAILED: house(replace(FINE, fan_failed=True)),

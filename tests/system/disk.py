@@ -78,6 +78,12 @@ ssize_t writev(int fd, const struct iovec *pieces, int count) {
     GUARD(fd);
     return real(fd, pieces, count);
 }
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
+    REAL(ssize_t, "pwrite64", int, const void *, size_t, off64_t);
+    GUARD(fd);
+    return real(fd, data, size, at);
+}
+ssize_t pwrite(int fd, const void *data, size_t size, off_t at) { return pwrite64(fd, data, size, at); }
 int fsync(int fd) { REAL(int, "fsync", int); GUARD(fd); return real(fd); }
 int fdatasync(int fd) { REAL(int, "fdatasync", int); GUARD(fd); return real(fd); }
 int syncfs(int fd) { REAL(int, "syncfs", int); GUARD(fd); return real(fd); }
