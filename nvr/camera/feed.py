@@ -116,14 +116,13 @@ class VideoFeed(Attempt):
 
     def take(self, data: memoryview) -> None:
         """The next bytes. Raises the LinkError that ends the attempt, or whatever `on_frame` raises."""
-        mono_us, utc_us = self._clock.mono_us(), self._clock.utc_us()
         self.bytes_received += len(data)
-        self.last_bytes_mono_us = mono_us
+        self.last_bytes_mono_us = mono_us = self._last_come_mono_us()
         units: list[Unit] = []
         try:
             self._look_through(data, units)
         finally:
-            self._give_out(units, mono_us, utc_us)
+            self._give_out(units, mono_us)
         if self.parser.ended:
             raise LinkLost("the camera ended its stream")
 
@@ -146,24 +145,29 @@ class VideoFeed(Attempt):
         except MediaError as broken:
             raise LinkLost(f"the camera's video cannot be recorded: {broken}") from broken
 
-    def _give_out(self, units: list[Unit], mono_us: int, utc_us: int) -> None:
-        """Times pictures that came in one read and hands them on.
-
-        The kernel tells when the last bytes came, however long they waited. That the others came in the same moment
-        would be true of a stall only; but each was taken before the next one, by an interval at least.
-        """
-        utc_less_mono_us = utc_us - mono_us
-        is_steady = abs(utc_less_mono_us - self._utc_less_mono_us) < _STEADY_US
-        self._utc_less_mono_us = utc_less_mono_us
+    def _last_come_mono_us(self) -> int:
+        """When the last of the bytes in hand came: the kernel tells, however long they waited."""
         waited_us = self._link.waited_us if self._link is not None else 0
-        if waited_us and is_steady:  # else the kernel told the time by another clock
-            mono_us -= waited_us
+        before_us, utc_us, mono_us = self._clock.mono_us(), self._clock.utc_us(), self._clock.mono_us()
+        utc_less_mono_us = utc_us - (before_us + mono_us) // 2
+        moved_us, unsure_us = abs(utc_less_mono_us - self._utc_less_mono_us), mono_us - before_us
+        if moved_us > unsure_us:  # we may have been put aside between two looks at the clocks
+            self._utc_less_mono_us = utc_less_mono_us
+        # Where it was set meanwhile the kernel spoke of another clock's time.
+        return mono_us - waited_us if moved_us < unsure_us + _STEADY_US else mono_us
+
+    def _give_out(self, units: list[Unit], mono_us: int) -> None:
+        """Times pictures that came in one read, the last one at that moment, and hands them on.
+
+        That the others came in the same moment would be true of a stall only; but each was taken before the next one,
+        by an interval at least.
+        """
         at_us = mono_us - len(units) * _LEAST_INTERVAL_US
         for unit in units:
             at_us += _LEAST_INTERVAL_US
             arrived_us = self._arrived_mono_us = max(at_us, self._arrived_mono_us)
             self.units += 1
-            self._on_frame(self._stamp(unit, arrived_us, arrived_us + utc_less_mono_us))
+            self._on_frame(self._stamp(unit, arrived_us, arrived_us + self._utc_less_mono_us))
 
     def at_end(self) -> LinkError:
         """What it means that the camera closed the connection now."""

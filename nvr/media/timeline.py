@@ -434,8 +434,8 @@ class Timeline:
         return step * US // self._per_second <= room_us + slack_us
 
     def _is_borne_out(self, step: int, room_us: int) -> bool:
-        """Whether arrival tells of a pause as long: of whole seconds that are missing, VOPs alone say nothing."""
-        return room_us - step * US // self._per_second <= self._slack_us
+        """Whether arrival tells of a pause as long, to the second: of whole ones that are missing VOPs say nothing."""
+        return room_us - step * US // self._per_second < US // 2
 
     def _bridge(self, unit: Unit, claimed: int, lent: int, room_us: int) -> int:
         """The step to a VOP whose time cannot be: the seconds may lie, so may the rest; what remains is arrival."""

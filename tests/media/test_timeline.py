@@ -339,14 +339,17 @@ def test_a_gov_alone_tells_of_a_pause_that_the_vops_do_not_show() -> None:
 
 
 @pytest.mark.parametrize("pause", [2, 4, 60])
-def test_a_pause_of_whole_seconds_is_told_by_gov_and_arrival_from_the_first_second_on(pause: int) -> None:
+@pytest.mark.parametrize("late_us", [0, 400_000])
+def test_a_pause_of_whole_seconds_is_told_by_gov_and_arrival_from_the_first_second_on(pause: int, late_us: int) -> None:
     # In the middle of a second the VOP is an ordinary step away, and the GOV has not moved often enough to be trusted.
+    # What comes behind the pause may be late itself.
     timeline = Timeline()
     for n in range(90):
         second, increment = divmod(n, 30)
         at = n * FRAME_US + (pause * US if n >= 45 else 0)
         gov = second + (pause if n >= 45 else 0) if increment % 15 == 0 else None
-        frame = timeline.stamp(unit(0, increment, key=gov is not None, gov=gov), UPTIME + at, NOON + at)
+        came = at + (late_us if n >= 45 else 0)
+        frame = timeline.stamp(unit(0, increment, key=gov is not None, gov=gov), UPTIME + came, NOON + came)
         assert abs(frame.utc_us - NOON - at) < FRAME_US
     assert timeline.jumps == 0
 
