@@ -309,14 +309,7 @@ def make_unit(
 
     `number` is its place in the configuration, which gives it its place on the grid of segments.
     """
-    now_us = clock.utc_us()
-    camera_id = store.index.add_camera(slug, now_us).result()
-    ledger = store.recovery.ledgers.setdefault(camera_id, Ledger(store.recovery.epoch))
-    if ledger.open is None and not ledger.latest_us:
-        # A camera that is new: until its first picture nvr has not begun.
-        store.index.put_spans(camera_id, ledger.gap(now_us, recovery.STOPPED))
-    elif ledger.open is not None and ledger.open.reason == NOT_CONFIGURED:
-        store.index.put_spans(camera_id, ledger.gap(now_us, recovery.STOPPED))
+    recorded, ledger = _entered(slug, store, clock.utc_us())
     segment_us = int(config.recording.segment_seconds * US)
     sync_us = int(config.recording.sync_seconds * US)
     counts = metrics.cameras.get(slug) or metrics.add_camera(slug)
@@ -337,7 +330,6 @@ def make_unit(
             ptz_track=config.recording.ptz_track,
         )
 
-    recorded = RecordedCamera(camera_id, slug)
     rows = ClipRows(store.index, recorded, counts, hop)
     recorder = Recorder(
         recorded,
@@ -378,32 +370,20 @@ def make_unit(
     )
     counts.alarms_heeded = bool(rules) or plan.may_wait
     if counts.alarms_heeded:
-        # How long motion counts is each rule's own word.
-        last = store.reader.alarm_link(camera_id)
-        watch.link = AlarmLink(
-            slug,
-            (camera.host, camera.alarm_port),
-            clock,
-            watch.hear,
-            on_outage=watch.outage,
-            control=control,
-            motion_hold_s=None,
-            known=None if last is None else known_from(last),
-            cut_s=None if last is None or last.cut_us is None else last.cut_us / US,
-        )
+        watch.link = _alarm_link(recorded, camera, watch, control, store.reader, clock)
     wanted = plan.inside is not Mode.OFF or plan.outside is not Mode.OFF
     view = _view_of(slug, config, store.reader)
     looking = None
     if view is not None:
-        looking = ViewWatch(camera_id, slug, view, store.index, counts, clock, watch.happen)
+        looking = ViewWatch(recorded.id, slug, view, store.index, counts, clock, watch.happen)
     settings = SettingsWatch(
-        camera.settings.values, control, recorder.camera, store.index, counts, clock, enforce=camera.settings.enforce
+        camera.settings.values, control, recorded, store.index, counts, clock, enforce=camera.settings.enforce
     )
     firmware = None
     if control is not None:
         known = store.reader.camera(slug)
         told_before = None if known is None else known.firmware
-        firmware = FirmwareWatch(control, recorder.camera, store.index, clock, known=told_before)
+        firmware = FirmwareWatch(control, recorded, store.index, clock, known=told_before)
     tours = config.tours(slug)
     touring = TourWatch(tours, control, slug, clock) if tours is not None and control is not None else None
     unit = CameraUnit(
@@ -421,6 +401,35 @@ def make_unit(
     if control is not None:
         control.on_restart = unit.restarts
     return unit
+
+
+def _entered(slug: str, store: Store, now_us: int) -> tuple[RecordedCamera, Ledger]:
+    """The camera as the index knows it from now on, and the account of its time."""
+    camera_id = store.index.add_camera(slug, now_us).result()
+    ledger = store.recovery.ledgers.setdefault(camera_id, Ledger(store.recovery.epoch))
+    is_new = ledger.open is None and not ledger.latest_us
+    if is_new or (ledger.open is not None and ledger.open.reason == NOT_CONFIGURED):
+        # Until its first picture nvr has not begun.
+        store.index.put_spans(camera_id, ledger.gap(now_us, recovery.STOPPED))
+    return RecordedCamera(camera_id, slug), ledger
+
+
+def _alarm_link(
+    recorded: RecordedCamera, camera: Camera, watch: AlarmWatch, control: Control | None, reader: Reader, clock: Clock
+) -> AlarmLink:
+    """The link over which the camera tells its alarms, with what an earlier life learned of it."""
+    last = reader.alarm_link(recorded.id)
+    return AlarmLink(
+        recorded.slug,
+        (camera.host, camera.alarm_port),
+        clock,
+        watch.hear,
+        on_outage=watch.outage,
+        control=control,
+        motion_hold_s=None,  # how long motion counts is each rule's own word
+        known=None if last is None else known_from(last),
+        cut_s=None if last is None or last.cut_us is None else last.cut_us / US,
+    )
 
 
 def _view_of(slug: str, config: Config, reader: Reader) -> ExpectedView | None:
