@@ -97,7 +97,7 @@ def damaged_while_stopped(
         lives = Lives(house)
         with house.start() as daemon:
             daemon.wait_recording()
-            time.sleep(2.5)
+            _until("several segments known", lambda: len(_known(house)) > 1, daemon)
             assert house.command("db", "backup")[0] == 0
             time.sleep(1.5)
             assert daemon.terminate()[0] == 0
@@ -124,7 +124,7 @@ def damaged_while_running(
             with ExitStack() as alive:
                 daemon = alive.enter_context(house.start())
                 daemon.wait_recording()
-                time.sleep(2.5)
+                _until("several segments known", lambda: len(_known(house)) > 1, daemon)
                 before = _known(house)
                 damage(house.data_dir / INDEX_NAME)
                 begun_s = time.monotonic()
