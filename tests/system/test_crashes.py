@@ -200,8 +200,9 @@ def test_an_index_made_from_the_files_alone_says_the_same(crashes: Crashes, tmp_
 
 
 def test_recording_goes_on_soon_after_a_crash(crashes: Crashes, figures: list[str]) -> None:
-    figures.append(f"recording again after {crashes.kind}: {max(crashes.recording_s):.2f} s at most")
-    assert max(crashes.recording_s) < 10
+    after_crashes_s = crashes.recording_s[1:]
+    figures.append(f"recording again after {crashes.kind}: {max(after_crashes_s):.2f} s at most")
+    assert max(after_crashes_s) < 10
 
 
 def test_no_daemon_speaks_of_a_bug(crashes: Crashes) -> None:
