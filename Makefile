@@ -78,6 +78,7 @@ $(STAMP): pyproject.toml
 	echo "nvr: environment in $(VENV)"
 	$(PYTHON) -m venv $(VENV)
 	PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install -qq --no-input --editable '.[dev]'
+	sync  # or the disk is still busy with it when tests ask how long a sync takes
 	touch $@
 
 # What the tests call besides Python: ffmpeg and ffprobe as foreign players, ext4 for power cuts, systemd's own checks of a unit.

@@ -1,10 +1,9 @@
 """What the system's tests share: a world of cameras, and the figures they measured, told at the end."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -12,9 +11,6 @@ from tests.system.house import end_shell
 from tests.system.world import World
 
 Stories = dict[str, "Future[Any]"]
-
-_APART_S: Final = 0.3
-"""A daemon's start is work, and twenty at once keep two cores from everything else for many seconds."""
 
 _figures: list[str] = []
 
@@ -38,18 +34,17 @@ def figures() -> list[str]:
 def stories(
     world: World, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Stories]:
-    """What the modules call their STORIES, by name: told beside each other, since most of a story is waiting.
+    """What the modules call their STORIES, by name: begun together, since most of a story is waiting.
 
     A module's tests look at the end of a story, and at what it leaves, in their own time.
     """
     modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
     told = {name: tell for module in modules for name, tell in getattr(module, "STORIES", {}).items()}
     with ExitStack() as ends, ThreadPoolExecutor(max(1, len(told))) as pool:
-        begun: Stories = {}
-        for name, tell in told.items():
-            begun[name] = pool.submit(ends.enter_context, tell(world, tmp_path_factory.mktemp(name)))
-            time.sleep(_APART_S)
-        yield begun
+        yield {
+            name: pool.submit(ends.enter_context, tell(world, tmp_path_factory.mktemp(name)))
+            for name, tell in told.items()
+        }
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
