@@ -5,7 +5,6 @@ from typing import Protocol
 
 from nvr.clock import Clock
 from nvr.jvc.answer import StreamHead
-from nvr.jvc.stream import EsBytes
 from nvr.media.frame import Frame
 from nvr.media.splitter import UnitSplitter
 from nvr.media.timeline import Timeline
@@ -42,13 +41,6 @@ class Attempt:
     def pictures(self) -> int:
         """Whole pictures that came, those before the first key frame included, which no frame is made of."""
         return self.units + self.splitter.skipped
-
-    def _pass_on(self, part: EsBytes, mono_us: int, utc_us: int) -> None:
-        """Gives out the frames that these bytes complete. Raises MediaError, or whatever `on_frame` raises."""
-        for unit in self._split(part.data, part.position, part.whole):
-            self.units += 1
-            self._on_frame(self._stamp(unit, mono_us, utc_us))
-        self.position = part.position
 
 
 class Feed(Protocol):

@@ -146,7 +146,10 @@ class VideoFeed(Attempt):
             raise LinkLost(f"the camera's video cannot be recorded: {broken}") from broken
 
     def _last_come_mono_us(self) -> int:
-        """When the last of the bytes in hand came: the kernel tells, however long they waited."""
+        """When the last of the bytes in hand came: the kernel tells, however long they waited.
+
+        Notes besides by how much UTC is ahead of the monotonic clock now.
+        """
         waited_us = self._link.waited_us if self._link is not None else 0
         before_us, utc_us, mono_us = self._clock.mono_us(), self._clock.utc_us(), self._clock.mono_us()
         utc_less_mono_us = utc_us - (before_us + mono_us) // 2

@@ -19,8 +19,8 @@ from nvr.camera.errors import CannotConnect, LinkError, LinkLost, LinkStalled
 Address = tuple[str, int]
 """Host (name or number) and TCP port."""
 
-# 250 ms of the 4 MB/s that a camera at four times its rated output would send; one for the whole process, since a
-# buffer for each camera costs memory and a fresh one for each read costs the kernel's time (asyncio's plain Protocol).
+# Half a second of 4 Mbit/s; what is more is read in several goes. One for the whole process, since a buffer for each
+# camera costs memory and a fresh one for each read costs the kernel's time (asyncio's plain Protocol).
 _BUFFER: Final = memoryview(bytearray(256 << 10))
 _MOST_DRAINED: Final = 1 << 20
 

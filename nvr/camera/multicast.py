@@ -195,8 +195,10 @@ class MulticastFeed(Attempt):
                     self.hit += event.pictures
                     self.splitter.lose()
                 else:
-                    event.position = self._look()
-                    self._pass_on(event, mono_us, utc_us)
+                    self.position = event.position = self._look()
+                    for unit in self._split(event.data, event.position, event.whole):
+                        self.units += 1
+                        self._on_frame(self._stamp(unit, mono_us, utc_us))
         except MediaError as broken:
             raise LinkLost(f"the camera's video cannot be recorded: {broken}") from broken
 

@@ -7,7 +7,7 @@ where a disk or the way to it fails, it says so, waits a little, and begins agai
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import assert_never
@@ -335,19 +335,17 @@ class Recorder:
         elif len(self._uncommitted) > self._most_unentered:
             self._give_up_oldest()
 
+    def _waiting(self) -> Iterator[_Open]:
+        """Segments that are sealed and whose row is not on its way, oldest first."""
+        return (one for one in self._uncommitted.values() if one.row is not None and not one.entering)
+
     def _enter_waiting(self) -> None:
         """Puts the rows that are not on their way; of an index that refuses them one, to see whether it still does."""
-        waiting = (
-            segment for segment in self._uncommitted.values() if segment.row is not None and not segment.entering
-        )
-        for segment in list(islice(waiting, 1 if self._is_refused else None)):
+        for segment in list(islice(self._waiting(), 1 if self._is_refused else None)):
             self._enter(segment)
 
     def _give_up_oldest(self) -> None:
-        waiting = (
-            segment for segment in self._uncommitted.values() if segment.row is not None and not segment.entering
-        )
-        segment = next(waiting, None)
+        segment = next(self._waiting(), None)
         if segment is None:
             return
         self._forget(segment)
