@@ -287,6 +287,8 @@ class Metrics:
         self.event_loop_lag = Histogram(_LAG_BOUNDS)
         self.retention_deleted: dict[str, int] = dict.fromkeys(RETENTION_RULES, 0)
         self.recovered_segments = dict.fromkeys(RECOVERED_RESULTS, 0)
+        self.bring_up_to_date: Callable[[], None] = lambda: None
+        """Called before anybody is told anything."""
         self.index_queue_length: Callable[[], int] = lambda: 0
         self.index_wal_bytes: Callable[[], int] = lambda: 0
         self.index_backup_us = 0
@@ -328,6 +330,7 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """Each metric with all its samples; to be called in the loop, where cameras come and go."""
+        self.bring_up_to_date()
         yield _family(GaugeMetricFamily, "nvr_build_info", [((self.version, platform.python_version()), 1)])
         yield from self._of_cameras()
         yield from self._of_volumes()

@@ -63,5 +63,5 @@ class Feed(Protocol):
         ...
 
     def collect(self) -> None:
-        """Twice a second: takes what the kernel holds back."""
+        """Once a second: takes what the kernel holds back."""
         ...

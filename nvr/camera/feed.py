@@ -1,7 +1,7 @@
 """One attempt at a camera's video: from the connection to timed frames.
 
 Wake-ups are the main cost of recording. So the kernel collects what comes, with the time at which the last of it came,
-and it is taken twice a second. Each read runs through parser, splitter and timeline to `on_frame` in one go, because
+and it is taken once a second. Each read runs through parser, splitter and timeline to `on_frame` in one go, because
 the bytes are valid no longer; the clocks are read once for it.
 """
 
@@ -23,7 +23,7 @@ from nvr.units import US
 
 _USUAL: Final = Patience()
 _HELD_BYTES: Final = 512 << 10  # 2 s of usual video: the kernel wakes us for more only, or for the end
-_COLLECT_S: Final = 0.5
+_COLLECT_S: Final = 1.0
 _YOUNG_US: Final = 2 * US  # a run's time begins with its first pictures: they are seen as they come
 _LEAST_INTERVAL_US: Final = 33_000  # no camera of this family takes more than 30 pictures a second (guide 6.3)
 _STEADY_US: Final = 2_000  # NTP daemons slew 0.25 ms between two reads
@@ -43,7 +43,7 @@ class VideoFeed(Attempt):
     ) -> None:
         """`on_frame` is called synchronously for each frame; what it raises ends the attempt and comes out of `run`.
 
-        `collected`: the caller calls `collect` twice a second for all its feeds at once, which costs many cameras fewer
+        `collected`: the caller calls `collect` once a second for all its feeds at once, which costs many cameras fewer
         wake-ups than a timer for each.
         """
         super().__init__(clock, on_frame)
@@ -94,7 +94,7 @@ class VideoFeed(Attempt):
             self._link.end()
 
     def collect(self) -> None:
-        """Takes what the kernel holds back; to be called twice a second by whoever said `collected`."""
+        """Takes what the kernel holds back; to be called once a second by whoever said `collected`."""
         link, due_us = self._link, self._look_due_us
         if link is None or due_us is None:
             return

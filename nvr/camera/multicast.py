@@ -122,7 +122,7 @@ class MulticastFeed(Attempt):
         self._over.set()
 
     def collect(self) -> None:
-        """Twice a second: goes on without packets that were waited for long enough."""
+        """Once a second: goes on without packets that were waited for long enough."""
         self._guarded(self._give_up)
 
     # ---- steps of `run`

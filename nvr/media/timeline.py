@@ -22,7 +22,7 @@ _PPB = 1_000_000_000
 _HOST_STEP_US = 500_000  # more than any daemon slews between two frames; timesyncd steps from 0.4 s, chrony from 1 s
 _YOUNG_US = 10 * US  # nothing to defend yet
 _YOUNG_BLOCK_US = US // 2
-_BLOCK_US = 2 * US  # four reads of half a second, each of which has one picture that is exact
+_BLOCK_US = 2 * US  # two reads, each of which has one picture that is exact
 
 _LEAK_PPB = 500_000  # NTP daemons slew up to 500 ppm, and Linux's monotonic clock with them
 _UNLEARNT_LEAK_PPB = 1_500_000  # before the drift is known; 30 fps that are really 29.97 drift 1000 ppm
@@ -48,7 +48,7 @@ _YOUNG_SETTLE_S = 2
 _SLACK_US = 50_000  # by how much stream time may seem to precede arrival: noise of the envelope, one tick of 1/30
 _YOUNG_SLACK_US = 250_000  # the envelope still starts from one late frame
 _FIRST_SLACK_US = US  # until two frames told an interval: the first one waited for its camera, or for a busy start
-_STALL_US = 500_000  # as long as bytes wait to be read: later than this needs a stall or a pause
+_STALL_US = 1_000_000  # as long as bytes wait to be read: later than this needs a stall or a pause
 _LOST_FRAMES = 4  # damaged units at a time; more would let a clock's step pass for them
 _TRUSTED = 2  # GOVs that moved and agreed before a GOV may contradict the VOPs …
 _DISTRUSTED = -10  # … and where it starts again after it contradicted them wrongly

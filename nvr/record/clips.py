@@ -187,6 +187,8 @@ class ClipDesk:
 
     def tick(self, utc_us: int) -> list[Step]:
         """Once a second: closes clips for which no frame comes any more."""
+        if not self._clips:
+            return []
         return self._close_due(utc_us, self._patience_us, None)
 
     def cut(self, utc_us: int, reason: str) -> list[Step]:

@@ -49,6 +49,8 @@ class Insistence:
 
     def look(self) -> None:
         """Gives again what was refused, and all that came behind it."""
+        if not self._given:
+            return
         self._drop_taken()
         states = {one.state for one in self._given}
         if _State.REFUSED in states and _State.GIVEN not in states:

@@ -33,9 +33,6 @@ log = logging.getLogger(__name__)
 
 _RETRY_US = 2 * US  # after a disk's trouble: well within "records again in 10 s", and no storm of new files
 _LONGEST_US = 2 * US  # a frame counts for its interval, at most this or three usual intervals
-# To the next I-VOP, as a rule; where none came in that time, a quarter of it until one does. With the half second that
-# bytes may lie in the socket and unread, a crash loses less than a second on top of the open fragment.
-_HAND_OVER_US = US
 _STEP_TOLD_US = 3 * US  # the daemon looks for steps once a second; by then the stream may have told
 _CLOCK_SOURCES = {"connected": "stream", "time-fallback": "arrival"}
 """Reasons for a new run that say where its media time comes from."""
@@ -153,8 +150,10 @@ class Recorder:
         self._most_unentered = most_unentered
         self._batch: list[Frame] = []
         self._batch_bytes = 0
-        self._batch_due_us = 0
-        self._overdue: Frame | None = None
+        self._handed_over_us = 0
+        """The time of the last frame that was handed over, or of the open segment's first."""
+        self._was_handed_over = False
+        """Since the last tick."""
         self._last: Frame | None = None
         self._interval_us = US // 30
         self._longest_us = _LONGEST_US
@@ -183,8 +182,7 @@ class Recorder:
         self._last = frame
         self._batch.append(frame)
         self._batch_bytes += len(frame.data)
-        waits_us = self._batch_due_us - frame.utc_us
-        if waits_us <= 0 or (frame.key and waits_us <= _HAND_OVER_US - _SHORTEST_BATCH_US):
+        if frame.key and frame.utc_us - self._handed_over_us >= _SHORTEST_BATCH_US:
             self._hand_over()
         return True
 
@@ -210,14 +208,18 @@ class Recorder:
         self._settle(self.ledger.off(frame.utc_us, reason))
 
     def tick(self) -> None:
-        """Once a second: what waits in memory although no frame pushes it on is handed over, a dead disk is left."""
+        """Once a second, after bytes were taken: what no I-VOP pushed on is handed over, a dead disk is left.
+
+        So a crash loses the second that lies in the socket, and what is behind the last I-VOP or in the open fragment.
+        """
         if self._open is not None and self._open.shelf.thread.stuck:
             self._leave(self._open)
-        if self._batch and self._batch[0] is self._overdue:
+        if not self._was_handed_over:
             self._hand_over()
-        self._overdue = self._batch[0] if self._batch else None
+        self._was_handed_over = False
         self._insistence.look()
-        self._give_up_restart()
+        if self._restart_until_us is not None:
+            self._give_up_restart(self._restart_until_us)
         self._enter_waiting()
 
     # ---- facts from the camera's unit
@@ -250,10 +252,10 @@ class Recorder:
         if self._is_restarting:
             self._restart_until_us, self._is_restarting = None, False
 
-    def _give_up_restart(self) -> None:
+    def _give_up_restart(self, until_us: int) -> None:
         """A camera that does not come back when it should is missed from then on."""
-        until_us, now_us = self._restart_until_us, self._clock.mono_us()
-        if until_us is None or now_us < until_us:
+        now_us = self._clock.mono_us()
+        if now_us < until_us:
             return
         self._restart_until_us = None
         if self._is_restarting:
@@ -314,6 +316,12 @@ class Recorder:
     def is_recording(self) -> bool:
         """A segment is open."""
         return self._open is not None
+
+    @property
+    def unsealed_since(self) -> tuple[int, int] | None:
+        """Epoch and begin of the oldest segment that is not in the index yet; None where there is none."""
+        identities = [segment.identity for segment in self._uncommitted.values()]
+        return min(((one.epoch, one.start_us) for one in identities), default=None)
 
     def uncommitted(self) -> list[OpenSegment]:
         """What is recorded and not in the index yet, oldest first: the open segment and those being sealed."""
@@ -417,7 +425,7 @@ class Recorder:
         writer = self._make_writer(shelf, identity, frame)
         self._open = self._uncommitted[writer] = _Open(run, shelf, identity, writer)
         self._all_entered.clear()
-        self._batch_due_us = frame.utc_us + _HAND_OVER_US
+        self._handed_over_us = frame.utc_us
         self._longest_us = max(_LONGEST_US, 3 * self._interval_us)
         if self.refusal is not None:
             self.refusal = None
@@ -586,7 +594,8 @@ class Recorder:
             last = frames[-1]
             segment.frames += len(frames)
             segment.end_us = last.utc_us + self._interval_us
-            self._batch_due_us = last.utc_us + (_HAND_OVER_US if last.key else _HAND_OVER_US // 4)
+            self._handed_over_us = last.utc_us
+            self._was_handed_over = True
             return True
         self._give_way(segment, frames)
         return False

@@ -24,7 +24,7 @@ from nvr.units import US, size_text
 log = logging.getLogger(__name__)
 
 _LAGGING_BYTES = 8 << 20  # a queue this long says that the recorders wait for the disk
-_AMPLE_BYTES = 4 << 30  # more than anybody writes between two looks
+_AMPLE_BYTES = 12 << 30  # more than anybody writes between two looks
 _PATIENCE_US = 5 * US  # the sweep is called at once, and unlinks in milliseconds
 _DAY_US = 86_400 * US
 
@@ -51,7 +51,7 @@ class Place:
 class Shelf:
     """One volume in use.
 
-    It is looked at every few seconds, and every second while `is_watched`.
+    It is looked at several times a minute, and every second while `is_watched`.
 
     `enter(name, uuid)` makes the volume known to the index and answers its id there; it may block. `recover(shelf)`
     brings files and rows together on a volume that is found only after the start, before anything is written to it.

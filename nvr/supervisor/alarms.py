@@ -70,6 +70,7 @@ class AlarmWatch:
         self.link = link
         self._keeper = keeper
         self._book = book
+        self._has_rules = bool(book.rules)
         self._late_book = RuleBook(book.rules)
         """For what the camera's log tells of an input that has changed since."""
         self._changed_us: dict[Change, int] = {}
@@ -127,7 +128,8 @@ class AlarmWatch:
             self._ask_for_motion.set()
         self._counts.alarm_link_up = self._was_up
         self._counts.fail_open = self._keeper.gate.level.failing_open
-        self._ask_the_book()
+        if self._has_rules:
+            self._ask_the_book()
         self.rows.tick()
         if self._was_up and self._clock.mono_us() - self._remembered_mono_us >= _REMEMBER_US:
             self._remember()

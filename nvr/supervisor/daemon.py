@@ -66,9 +66,9 @@ _FIRST_TIMELAPSE_S: Final = 60.0  # what nights that nvr was off did not make
 _SWEEP_S: Final = 60.0
 _FIRST_SWEEP_S: Final = 2.0  # cameras first; a disk that filled up while nvr was stopped soon after
 _LEAVE_S: Final = 2.0  # for a unit that is told to stop: it waits for nothing but its own sockets
-_COLLECT_S: Final = 0.5  # what a crash of this process may lose in sockets
-_COLLECTS_PER_LOOK: Final = 2
-_COLLECTS_PER_LOOK_AROUND: Final = 6  # in the same wake-up as a look
+_COLLECT_S: Final = 1.0  # what a crash of this process may lose in sockets
+_TICKS_PER_LOOK_AROUND: Final = 3
+_TICKS_PER_LOOK_AT_AMPLE_VOLUMES: Final = 9
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
 _ANSWER_S: Final = 10.0
 _BACKUP_AT: Final = (2, 15)  # UTC; whatever the zone, some hour of the night or a quiet one
@@ -160,6 +160,7 @@ class Daemon:
         self._upkeep = Upkeep(store, data_dir, metrics, clock, self._live_files, hashing=hashing)
         self._films = Timelapse(self._settings.timelapse_plans(), store.index, store.reader, store.shelves, clock)
         self._utc_less_mono_us = int(clock.utc_us() - clock.mono_us())
+        metrics.bring_up_to_date = self._note_counts
         metrics.index_queue_length = store.index.queue_length
         metrics.index_wal_bytes = store.index.wal_bytes
 
@@ -444,6 +445,8 @@ class Daemon:
 
     def _look_at_retired(self) -> None:
         """A volume that is configured no longer goes when the last segment on it has its row."""
+        if not any(shelf.retired for shelf in self._store.shelves.all):
+            return
         busy = {id(segment.shelf) for unit in self._units.values() for segment in unit.recorder.uncommitted()}
         for shelf in self._store.shelves.all:
             if shelf.retired and id(shelf) not in busy and self._group is not None:
@@ -512,8 +515,8 @@ class Daemon:
     async def _watch(self) -> None:
         """Everything that nothing else wakes, for all cameras in one wake-up of the loop.
 
-        Wake-ups are what costs: fifty cameras' bytes are taken twice a second together, the rest is looked at
-        once a second. A timer's call costs two thirds of a task's sleep.
+        Wake-ups are what costs: once a second fifty cameras' bytes are taken together, and the rest is looked at. A
+        timer's call costs two thirds of a task's sleep.
         """
         failed: asyncio.Future[None] = self._loop.create_future()
         self._wait_for_tick(failed)
@@ -535,11 +538,12 @@ class Daemon:
         try:
             for unit in self._units.values():
                 unit.collect()
-            if due % _COLLECTS_PER_LOOK == 0:
-                self._metrics.event_loop_lag.observe(late_s)
-                self._look()
-            if due % _COLLECTS_PER_LOOK_AROUND == 0:
+            self._metrics.event_loop_lag.observe(late_s)
+            self._look()
+            if due % _TICKS_PER_LOOK_AROUND == 0:
                 self._look_around()
+            if due % _TICKS_PER_LOOK_AT_AMPLE_VOLUMES == 0:
+                self._look_at_ample_volumes()
         except Exception as bug:  # noqa: BLE001 - ends the watch, and with it the daemon
             failed.set_exception(bug)
         else:
@@ -555,29 +559,33 @@ class Daemon:
         for unit in list(self._units.values()):
             unit.tick()
         self._look_at_volumes()
-        self._look_at_retired()
         self._look_at_clips()
-        if self._index_watch.look():
-            self._stopping.set()
         if self._store.sweeper.is_wanted:
             self._jobs.run_now("retention")
 
     def _look_around(self) -> None:
         """How everything is, for whoever is told of it: nothing of it is needed sooner."""
         self._host_clock.look()
-        for shelf in self._store.shelves.all:
-            shelf.ask_to_look()
+        if self._index_watch.look():
+            self._stopping.set()
+        for unit in list(self._units.values()):
+            unit.look()
         self._health.look(self._units, self._failed)
+        self._look_at_retired()
         if self._answers is not None and self._notifier.is_heard:
             self._notifier.status(self._answers.line())
+
+    def _note_counts(self) -> None:
+        for unit in self._units.values():
+            unit.note_counts()
 
     def _look_at_clips(self) -> None:
         """A clip is made into a file once nothing of it is still being written."""
         unsealed = {}
         for name, unit in self._units.items():
-            open_segments = [segment.identity for segment in unit.recorder.uncommitted()]
-            if open_segments:
-                unsealed[name] = min((identity.epoch, identity.start_us) for identity in open_segments)
+            since = unit.recorder.unsealed_since
+            if since is not None:
+                unsealed[name] = since
         self._store.exporter.look(unsealed)
 
     def _notice_step(self) -> None:
@@ -595,11 +603,15 @@ class Daemon:
         self._jobs.clock_stepped()
 
     def _look_at_volumes(self) -> None:
-        """Each volume on its own thread; one that has ample room is looked at less often, in `_look_around`."""
+        """Each volume on its own thread; one that has ample room is looked at less often."""
         for shelf in self._store.shelves.all:
             shelf.note_state()
             if shelf.is_watched:
                 shelf.ask_to_look()
+
+    def _look_at_ample_volumes(self) -> None:
+        for shelf in self._store.shelves.all:
+            shelf.ask_to_look()
 
 
 def _path_of(identity: Identity) -> str:

@@ -29,7 +29,7 @@ from nvr.units import US, PanTiltZoom
 
 log = logging.getLogger(__name__)
 
-_RATE_TICKS: Final = 5  # rates over the last seconds: bytes are taken twice a second
+_RATE_TICKS: Final = 5  # rates over the last seconds: bytes are taken once a second
 _RESTART_S: Final = 120.0  # a camera's start takes about a minute
 _RESTART_PATIENCE: Final = 2.0  # times as long as it should take
 _FRESH_US: Final = 5 * US  # no frame for longer is not recording, whatever the connection says
@@ -172,6 +172,7 @@ class CameraUnit:
 
     def standing(self) -> Standing:
         """What is known now."""
+        self.note_counts()
         self._note_state()
         fps, bitrate_bps = self._measured()
         said = self.recorder.said
@@ -271,9 +272,7 @@ class CameraUnit:
         self._keeper.lost(trouble.reason)
 
     def _count(self, feed: Feed) -> None:
-        self._counts.received_bytes = self._received_before = self._received_before + feed.bytes_received
-        self._counts.frames = self._frames_before = self._frames_before + feed.units
-        self._counts.last_frame_us = self._keeper.last_us
+        self._frames_before, self._received_before = self._received()
         self._counts.frames_lost["no-header"] += feed.splitter.skipped
         self._counts.frames_lost["damaged"] += feed.splitter.damaged
         self._count_hit(feed)
@@ -293,30 +292,44 @@ class CameraUnit:
     # ---- now and then, called by the daemon for all units in one wake-up
 
     def collect(self) -> None:
-        """Twice a second: takes what has arrived."""
+        """Once a second: takes what has arrived."""
         if self._feed is not None:
             self._feed.collect()
 
     def tick(self) -> None:
-        """Looks after what frames alone do not drive."""
+        """Once a second, after `collect`: looks after what frames alone do not drive."""
         self._keeper.tick()
         self.alarms.tick()
+        feed = self._feed
         if self._tours is not None and self._counts.connected:
-            self._tours.tick(self._feed.position if self._feed is not None else None)
-        self._counts.last_frame_us = self._keeper.last_us
-        self._counts.prebuffer_s = self._keeper.ring.span_us / US
-        self._counts.prebuffer_bytes = self._keeper.ring.bytes
-        if self._feed is not None:
-            self._counts.received_bytes = self._received_before + self._feed.bytes_received
-            self._counts.frames = self._frames_before + self._feed.units
-            if self.view is not None and self._feed.units:
-                self.view.look(self._feed.position)
-            self._count_hit(self._feed)
-        self._rates.append((int(self._clock.mono_us()), self._counts.frames, self._counts.received_bytes))
-        self._counts.fps = self._measured()[0]
-        if self._feed is not None and self._counts.connected:
-            self._slowness.note(int(self._clock.mono_us()), self._feed.units, self._announced_fps())
+            self._tours.tick(feed.position if feed is not None else None)
+        if feed is not None and feed.units and self.view is not None:
+            self.view.look(feed.position)
+        self._rates.append((self._clock.mono_us(), *self._received()))
         self._note_state()
+
+    def look(self) -> None:
+        """Every few seconds: looks at what goes on, for whoever is told of it."""
+        self.note_counts()
+        if self._feed is not None and self._counts.connected:
+            self._slowness.note(self._clock.mono_us(), self._feed.units, self._announced_fps())
+
+    def note_counts(self) -> None:
+        """Brings its metrics up to date."""
+        counts, ring = self._counts, self._keeper.ring
+        counts.last_frame_us = self._keeper.last_us
+        counts.prebuffer_s, counts.prebuffer_bytes = ring.span_us / US, ring.bytes
+        counts.frames, counts.received_bytes = self._received()
+        counts.fps = self._measured()[0]
+        if self._feed is not None:
+            self._count_hit(self._feed)
+
+    def _received(self) -> tuple[int, int]:
+        """Frames and bytes of all attempts so far."""
+        feed = self._feed
+        if feed is None:
+            return self._frames_before, self._received_before
+        return self._frames_before + feed.units, self._received_before + feed.bytes_received
 
     def _measured(self) -> tuple[float, float]:
         """Frames and bits a second, lately."""

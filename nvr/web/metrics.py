@@ -1,7 +1,8 @@
-"""/metrics for Prometheus, a metric at a time so that recording never waits for it; beside it /healthz and /readyz."""
+"""/metrics for Prometheus, some metrics at a time so that recording never waits for it; beside it /healthz, /readyz."""
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from prometheus_client import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -12,6 +13,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from nvr.metrics import Metrics
+
+_SAMPLES_AT_ONCE: Final = 200  # half a millisecond; each turn of the loop costs as much as ten of them
 
 
 def build(metrics: Metrics, unready: Callable[[], str | None] = lambda: None) -> Starlette:
@@ -46,20 +49,29 @@ def build(metrics: Metrics, unready: Callable[[], str | None] = lambda: None) ->
 async def render(metrics: Metrics) -> bytes:
     """All metrics in Prometheus' text format.
 
-    With 50 cameras that is 16 ms of work, of which the loop is given back after each metric (4 ms for the largest).
+    With 50 cameras that is 16 ms of work, of which the loop is given back now and then (4 ms for the largest metric).
     """
-    parts: list[bytes] = []
+    page: list[bytes] = []
+    some = _Some()
     for family in metrics.collect():
-        parts.append(generate_latest(_One(family)))
-        await asyncio.sleep(0)
-    return b"".join(parts)
+        some.families.append(family)
+        if some.samples >= _SAMPLES_AT_ONCE:
+            page.append(generate_latest(some))
+            some = _Some()
+            await asyncio.sleep(0)
+    page.append(generate_latest(some))
+    return b"".join(page)
 
 
-class _One(Collector):
-    """A registry of one metric."""
+class _Some(Collector):
+    """A registry of some metrics."""
 
-    def __init__(self, family: Metric) -> None:
-        self._family = family
+    def __init__(self) -> None:
+        self.families: list[Metric] = []
+
+    @property
+    def samples(self) -> int:
+        return sum(len(family.samples) for family in self.families)
 
     def collect(self) -> Iterator[Metric]:
-        yield self._family
+        yield from self.families

@@ -1,7 +1,7 @@
 """Media time against a small simulated world in which the truth is known.
 
 True time is one even axis in microseconds. A camera takes pictures along it by an oscillator that is off by some ppm,
-and writes what its clock says into GOV and VOP headers; a network holds units back; a receive buffer that is read twice
+and writes what its clock says into GOV and VOP headers; a network holds units back; a receive buffer that is read once
 a second hands several over at once; a host stamps them with a monotonic and a wall clock that may step. The timeline
 sees only units and stamps. Every frame's UTC is then compared with the host's wall clock at the moment it was taken.
 """
@@ -27,7 +27,7 @@ DAY = 86_400
 NOON = 1_767_268_800 * US  # 2026-01-01T12:00:00Z
 UPTIME = 5_000 * US
 _YOUNG_US = 2 * US
-_COLLECTED_US = 500 * MS
+_COLLECTED_US = 1000 * MS
 _LEAST_INTERVAL_US = 33_000
 
 
@@ -157,7 +157,7 @@ class Host:
     def read(self, arrivals: Iterator[tuple[Unit, int, int]]) -> Iterator[tuple[Unit, int, int]]:
         """Units with the true time at which they were taken and when they had arrived as far as the feed can tell.
 
-        Bytes are taken as they come at first, then twice a second, and the kernel says when the last of them came.
+        Bytes are taken as they come at first, then once a second, and the kernel says when the last of them came.
         """
         waiting: list[tuple[Unit, int, int]] = []
         told = due = 0

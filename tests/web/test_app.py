@@ -460,7 +460,7 @@ def test_metrics_are_at_their_path_and_nowhere_else() -> None:
     assert b"/metrics" in asked(app, "/anything/else")[2]
 
 
-def test_what_is_served_a_metric_at_a_time_is_what_would_be_served_at_once() -> None:
+def test_what_is_served_in_pieces_is_what_would_be_served_at_once() -> None:
     from prometheus_client.exposition import generate_latest
 
     from nvr.metrics import Metrics
@@ -475,8 +475,8 @@ def test_what_is_served_a_metric_at_a_time_is_what_would_be_served_at_once() -> 
     assert ours(asyncio.run(metrics_app.render(counts))) == ours(generate_latest(counts.registry()))
 
 
-def test_rendering_many_cameras_gives_the_loop_back_between_metrics() -> None:
-    from nvr.metrics import HELP, Metrics
+def test_rendering_many_cameras_gives_the_loop_back_now_and_then() -> None:
+    from nvr.metrics import Metrics
 
     counts = Metrics("1.2.3", lambda: 0)
     for number in range(20):
@@ -489,10 +489,11 @@ def test_rendering_many_cameras_gives_the_loop_back_between_metrics() -> None:
         while not done.done():
             turns += 1
             await asyncio.sleep(0)
-        assert await done
+        samples = [line for line in (await done).splitlines() if not line.startswith(b"#")]
+        assert turns >= len(samples) // 500
 
     asyncio.run(main())
-    assert turns >= len(HELP)
+    assert turns >= 5
 
 
 def test_two_daemons_on_one_port_are_told_apart() -> None:
