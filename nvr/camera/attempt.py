@@ -1,6 +1,6 @@
 """What every attempt at a camera's video shares, whichever way the stream comes: from its bytes to timed frames."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from nvr.clock import Clock
@@ -10,11 +10,14 @@ from nvr.media.splitter import UnitSplitter
 from nvr.media.timeline import Timeline
 from nvr.units import PanTiltZoom
 
+OnFrames = Callable[[Sequence[Frame]], None]
+"""Is given the frames of each read, in order, in the loop."""
+
 
 class Attempt:
     """The state of one attempt. Its attributes are there to be read at any time, in the loop."""
 
-    def __init__(self, clock: Clock, on_frame: Callable[[Frame], None]) -> None:
+    def __init__(self, clock: Clock, on_frames: OnFrames) -> None:
         self.started_mono_us = 0
         """When `run` was called; 0 before."""
         self.connected_mono_us = 0
@@ -32,7 +35,7 @@ class Attempt:
         self.splitter = UnitSplitter()
         self.timeline = Timeline()
         self._clock = clock
-        self._on_frame = on_frame
+        self._on_frames = on_frames
         # Asked for once for each picture of each camera: bound here, not looked up there.
         self._split = self.splitter.feed
         self._stamp = self.timeline.stamp

@@ -1,16 +1,15 @@
 """One attempt at a camera's video: from the connection to timed frames.
 
 Wake-ups are the main cost of recording. So the kernel collects what comes, with the time at which the last of it came,
-and it is taken once a second. Each read runs through parser, splitter and timeline to `on_frame` in one go, because
+and it is taken once a second. Each read runs through parser, splitter and timeline to `on_frames` in one go, because
 the bytes are valid no longer; the clocks are read once for it.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from nvr.camera.answers import host_line, judge
-from nvr.camera.attempt import Attempt
+from nvr.camera.attempt import Attempt, OnFrames
 from nvr.camera.errors import CameraBusy, LinkError, LinkLost, NotACamera
 from nvr.camera.link import Address, Link
 from nvr.camera.pace import Patience, Vigil
@@ -18,7 +17,7 @@ from nvr.clock import Clock
 from nvr.jvc.errors import ProtocolError
 from nvr.jvc.stream import EsBytes, StreamParser, request
 from nvr.media.errors import MediaError
-from nvr.media.frame import Frame, Unit
+from nvr.media.frame import Unit
 from nvr.units import US
 
 _USUAL: Final = Patience()
@@ -36,17 +35,17 @@ class VideoFeed(Attempt):
         self,
         address: Address,
         clock: Clock,
-        on_frame: Callable[[Frame], None],
+        on_frames: OnFrames,
         *,
         patience: Patience = _USUAL,
         collected: bool = False,
     ) -> None:
-        """`on_frame` is called synchronously for each frame; what it raises ends the attempt and comes out of `run`.
+        """`on_frames` is called synchronously; what it raises ends the attempt and comes out of `run`.
 
         `collected`: the caller calls `collect` once a second for all its feeds at once, which costs many cameras fewer
         wake-ups than a timer for each.
         """
-        super().__init__(clock, on_frame)
+        super().__init__(clock, on_frames)
         self.address = address
         self.watched = False
         """Somebody waits for each picture as it comes: nothing is held back. Set by `watch`."""
@@ -86,7 +85,7 @@ class VideoFeed(Attempt):
     def stop(self) -> None:
         """Takes what the kernel has received so far, then ends the attempt: `run` returns.
 
-        Safe at any time; called from `on_frame`, the other frames of the same read still come.
+        Safe at any time; called from `on_frames`, the frames in hand are the last.
         """
         self._is_stopped = True
         if self._link is not None:
@@ -115,7 +114,7 @@ class VideoFeed(Attempt):
     # What the link calls.
 
     def take(self, data: memoryview) -> None:
-        """The next bytes. Raises the LinkError that ends the attempt, or whatever `on_frame` raises."""
+        """The next bytes. Raises the LinkError that ends the attempt, or whatever `on_frames` raises."""
         self.bytes_received += len(data)
         self.last_bytes_mono_us = mono_us = self._last_come_mono_us()
         units: list[Unit] = []
@@ -165,12 +164,18 @@ class VideoFeed(Attempt):
         That the others came in the same moment would be true of a stall only; but each was taken before the next one,
         by an interval at least.
         """
-        at_us = mono_us - len(units) * _LEAST_INTERVAL_US
+        if not units:
+            return
+        stamp, utc_less_mono_us = self._stamp, self._utc_less_mono_us
+        frames = []
+        at_us, arrived_us = mono_us - len(units) * _LEAST_INTERVAL_US, self._arrived_mono_us
         for unit in units:
             at_us += _LEAST_INTERVAL_US
-            arrived_us = self._arrived_mono_us = max(at_us, self._arrived_mono_us)
-            self.units += 1
-            self._on_frame(self._stamp(unit, arrived_us, arrived_us + self._utc_less_mono_us))
+            arrived_us = max(at_us, arrived_us)
+            frames.append(stamp(unit, arrived_us, arrived_us + utc_less_mono_us))
+        self._arrived_mono_us = arrived_us
+        self.units += len(frames)
+        self._on_frames(frames)
 
     def at_end(self) -> LinkError:
         """What it means that the camera closed the connection now."""

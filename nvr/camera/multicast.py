@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from typing import Final
 
-from nvr.camera.attempt import Attempt
+from nvr.camera.attempt import Attempt, OnFrames
 from nvr.camera.control import Control
 from nvr.camera.errors import CannotConnect, LinkError, LinkLost, LinkStalled, NotACamera
 from nvr.camera.link import Address, translated
@@ -28,7 +28,6 @@ from nvr.jvc.rtp_jpeg import JPEG_TYPES, JpegAssembler
 from nvr.jvc.stream import EsBytes
 from nvr.jvc.types import Position
 from nvr.media.errors import MediaError
-from nvr.media.frame import Frame
 from nvr.units import US
 
 MPEG4: Final = 2
@@ -68,14 +67,14 @@ class MulticastFeed(Attempt):
         self,
         plan: MulticastPlan,
         clock: Clock,
-        on_frame: Callable[[Frame], None],
+        on_frames: OnFrames,
         *,
         position: Callable[[], Position | None] = lambda: None,
         patience: Patience = _USUAL,
         first_packet_s: float = _FIRST_PACKET_S,
     ) -> None:
         """`position`: where the camera looks as far as is known, since packets do not say it."""
-        super().__init__(clock, on_frame)
+        super().__init__(clock, on_frames)
         self.parser: RtpParser[EsBytes] = RtpParser(Mpeg4Assembler(), DYNAMIC)
         self.strange = 0
         """Datagrams of others than the camera."""
@@ -196,9 +195,11 @@ class MulticastFeed(Attempt):
                     self.splitter.lose()
                 else:
                     self.position = event.position = self._look()
-                    for unit in self._split(event.data, event.position, event.whole):
-                        self.units += 1
-                        self._on_frame(self._stamp(unit, mono_us, utc_us))
+                    units = self._split(event.data, event.position, event.whole)
+                    if not units:
+                        continue
+                    self.units += len(units)
+                    self._on_frames([self._stamp(unit, mono_us, utc_us) for unit in units])
         except MediaError as broken:
             raise LinkLost(f"the camera's video cannot be recorded: {broken}") from broken
 

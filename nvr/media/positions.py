@@ -9,6 +9,7 @@ facts that change seldom: frames since the fact before, preset + 1 and tracking 
 """
 
 import zlib
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import Final, NamedTuple
 
@@ -40,7 +41,7 @@ class Fact(NamedTuple):
 
 
 class PositionTrack:
-    """Collects the positions of one file, a frame at a time."""
+    """Collects the positions of one file."""
 
     __slots__ = ("_facts", "_frames", "_position", "_rests", "_since")
 
@@ -53,10 +54,18 @@ class PositionTrack:
 
     def add(self, position: PanTiltZoom | None) -> None:
         """The next frame was taken here."""
-        if position is not self._position and position != self._position:
-            self._end_rest()
-            self._position = position
-        self._frames += 1
+        self.extend((position,))
+
+    def extend(self, positions: Iterable[PanTiltZoom | None]) -> None:
+        """The next frames were taken there."""
+        before, frames, since = self._position, self._frames, self._since
+        for position in positions:
+            if position is not before and position != before:
+                if frames > since:
+                    self._rests.append(Rest(frames - since, before))
+                before, since = position, frames
+            frames += 1
+        self._position, self._frames, self._since = before, frames, since
 
     def note(self, preset: int | None, tracking: int | None) -> None:
         """From the next frame added on, the camera says this of preset and tracking."""

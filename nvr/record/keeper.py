@@ -44,9 +44,29 @@ class Keeper:
 
     # ---- frames
 
-    def take(self, frame: Frame) -> None:
-        """Keeps, holds or drops the next frame."""
-        self.last_us = frame.utc_us
+    def take(self, frames: Sequence[Frame]) -> None:
+        """Keeps, holds or drops the frames of a read; at least one."""
+        plain: list[Frame] = []
+        for frame in frames:
+            if not frame.key and frame.user_data is None:
+                plain.append(frame)
+                continue
+            self._go_on(plain)
+            plain = []
+            self._take(frame)
+        self._go_on(plain)
+        self.last_us = frames[-1].utc_us
+
+    def _go_on(self, frames: list[Frame]) -> None:
+        """P-VOPs in a row: together, where nothing ends between them."""
+        if frames and self.gate.admission is Admission.WRITE and frames[-1].utc_us < self._desk.close_due_us:
+            if self.recorder.go_on(frames):
+                self._off_reason = None
+            return
+        for frame in frames:
+            self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
         if frame.key:
             if frame.utc_us >= self._desk.close_due_us:  # a clip that ends before it wants no file that begins with it
                 self._tell(self._desk.on_frame(frame.utc_us))

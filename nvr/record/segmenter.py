@@ -3,6 +3,7 @@
 Pure: frames in, verdicts out; time is what the frames say.
 """
 
+from collections.abc import Sequence
 from enum import Enum
 
 from nvr.media.frame import Frame, Vol
@@ -50,6 +51,11 @@ class Segmenter:
         self._cell = cell
         self._vol = frame.vol
         return Verdict.BEGIN
+
+    def goes_on(self, frames: Sequence[Frame]) -> bool:
+        """Whether the next frames, P-VOPs all of them, are appended; else each is to be judged."""
+        vol = self._vol
+        return all(frame.vol is vol for frame in frames)
 
     def lose(self) -> None:
         """Frames were lost on the way or the segment is gone: skip to the next I-VOP and begin anew there."""

@@ -207,36 +207,73 @@ class SegmentWriter:
         An I-VOP behind a P-VOP is not held back: it makes the muxer write the fragment before it, and others follow.
         In a stream of I-VOPs alone it may be the last of the file, as the first one always may.
         """
-        file = self._file
+        file, before = self._file, self._held
         assert file is not None  # noqa: S101 - append began it
-        add, place, begin = file.add, self._positions.add, self._ticks.append
-        held, captioned = self._held, self._ptz_track
-        for frame in frames:
-            if held is not None:
-                self._behind_key = held.key
-                self._usual_ticks = frame.ticks - held.ticks
-                add(held.data, held.ticks, self._usual_ticks, held.key)
-                if captioned and (held.key or held.position != self._shown):
-                    self._caption(file, held)
-            if frame.said is not None:
-                self._said, self._shown = frame.said, _OUTDATED
-                self._told = tell(frame.said.preset, frame.said.tracking)
-                self._positions.note(frame.said.preset, frame.said.tracking)
-            place(frame.position)
-            begin(frame.ticks)
-            held = frame
-        if held is not None and held.key and not self._behind_key and held is not self._held:
-            add(held.data, held.ticks, self._usual_ticks, True)
-            if captioned:
-                self._caption(file, held)
-            held, self._behind_key = None, True
-        self._held = held
-        self._frames += len(frames)
+        at, end = 0, len(frames)
+        while at < end:
+            self._hold(file, frames[at])
+            at = plain = at + 1
+            while at < end and not frames[at].key and frames[at].said is None:
+                at += 1
+            self._hold_run(file, frames[plain:at])
+        held = self._held
+        if held is not None and held.key and not self._behind_key and held is not before:
+            self._add(file, held, held.ticks + self._usual_ticks)
+            self._held, self._behind_key = None, True
+        self._frames += end
 
-    def _caption(self, file: Mp4File, frame: Frame) -> None:
-        """Says beside a picture that was just added where it was taken; the time is told with key pictures."""
-        self._shown = position = frame.position
-        file.add_text(compose(position, self._told, frame.utc_us if frame.key else None), frame.ticks)
+    def _hold(self, file: Mp4File, frame: Frame) -> None:
+        """Takes the next frame, and adds the one before, whose end it tells."""
+        held = self._held
+        if held is not None:
+            self._behind_key = held.key
+            self._usual_ticks = frame.ticks - held.ticks
+            self._add(file, held, frame.ticks)
+        if frame.said is not None:
+            self._said, self._shown = frame.said, _OUTDATED
+            self._told = tell(frame.said.preset, frame.said.tracking)
+            self._positions.note(frame.said.preset, frame.said.tracking)
+        self._positions.add(frame.position)
+        self._ticks.append(frame.ticks)
+        self._held = frame
+
+    def _hold_run(self, file: Mp4File, frames: Sequence[Frame]) -> None:
+        """Takes P-VOPs that say nothing new, behind a picture that is held: together, where one fragment holds them."""
+        if frames and self._held is not None and self._held.key:
+            self._hold(file, frames[0])
+            frames = frames[1:]
+        if not frames or self._held is None:
+            return
+        added, last = [self._held, *frames[:-1]], frames[-1]
+        if not file.add_run([frame.data for frame in added], [frame.ticks for frame in added], last.ticks):
+            for frame in frames:
+                self._hold(file, frame)
+            return
+        if self._ptz_track:
+            self._caption_all(file, added)
+        self._behind_key, self._usual_ticks = False, last.ticks - added[-1].ticks
+        self._positions.extend([frame.position for frame in frames])
+        self._ticks.extend([frame.ticks for frame in frames])
+        self._held = last
+
+    def _add(self, file: Mp4File, frame: Frame, end_tick: int) -> None:
+        """Adds a picture, and says beside it where it was taken; the time is told with key pictures."""
+        file.add(frame.data, frame.ticks, end_tick - frame.ticks, frame.key)
+        if self._ptz_track and (frame.key or frame.position != self._shown):
+            self._shown = position = frame.position
+            file.add_text(compose(position, self._told, frame.utc_us if frame.key else None), frame.ticks)
+
+    def _caption_all(self, file: Mp4File, frames: Sequence[Frame]) -> None:
+        """Says beside pictures that were just added, none of them a key picture, where each was taken."""
+        texts, shown = [], self._shown
+        for frame in frames:
+            position = frame.position
+            if position is not shown and position != shown:
+                shown = position
+                texts.append((frame.ticks, compose(position, self._told)))
+        if texts:
+            self._shown = shown
+            file.add_texts(texts)
 
     def _sync_if_due(self) -> None:
         part, plan = self._part, self._shelf.plan
@@ -255,9 +292,7 @@ class SegmentWriter:
         assert part is not None  # noqa: S101 - the recorder seals only what it gave frames to
         assert file is not None  # noqa: S101
         if held is not None:
-            file.add(held.data, held.ticks, ending.ticks - held.ticks, held.key)
-            if self._ptz_track and (held.key or held.position != self._shown):
-                self._caption(file, held)
+            self._add(file, held, ending.ticks)
         file.close()
         label = self._label(ending)
         sealed = self._shelf.archive.seal(part, pack(label))

@@ -7,11 +7,10 @@ ends it, multicast is tried again.
 from collections.abc import Callable
 from enum import StrEnum
 
-from nvr.camera.attempt import Feed
+from nvr.camera.attempt import Feed, OnFrames
 from nvr.camera.looks import PositionPoll
-from nvr.media.frame import Frame
 
-MakeFeed = Callable[[Callable[[Frame], None]], Feed]
+MakeFeed = Callable[[OnFrames], Feed]
 
 
 class Way(StrEnum):
@@ -36,11 +35,11 @@ class Ways:
         self._over_http = over_http
         self._by_multicast = by_multicast
 
-    def feed(self, on_frame: Callable[[Frame], None]) -> Feed:
+    def feed(self, on_frames: OnFrames) -> Feed:
         """The next attempt."""
         if self.way is Way.MULTICAST and self._by_multicast is not None:
-            return self._by_multicast(on_frame)
-        return self._over_http(on_frame)
+            return self._by_multicast(on_frames)
+        return self._over_http(on_frames)
 
     def ended(self, why: str, *, pictures: int) -> bool:
         """An attempt ended after so many pictures; whether the next one goes another way at once."""

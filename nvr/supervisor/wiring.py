@@ -11,7 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from nvr.camera.alarms import AlarmLink
-from nvr.camera.attempt import Feed
+from nvr.camera.attempt import Feed, OnFrames
 from nvr.camera.control import Control
 from nvr.camera.feed import VideoFeed
 from nvr.camera.looks import PositionPoll
@@ -445,8 +445,8 @@ def _ways_of(slug: str, camera: Camera, control: Control | None, clock: Clock) -
     """How the camera's video may come."""
     address = (camera.host, camera.http_port)
 
-    def over_http(on_frame: Callable[[Frame], None]) -> Feed:
-        return VideoFeed(address, clock, on_frame, collected=True)
+    def over_http(on_frames: OnFrames) -> Feed:
+        return VideoFeed(address, clock, on_frames, collected=True)
 
     if camera.transport == "http":
         return Ways(over_http)
@@ -458,8 +458,8 @@ def _ways_of(slug: str, camera: Camera, control: Control | None, clock: Clock) -
     if control is not None and camera.ptz_poll_seconds:
         poll = PositionPoll(control, clock, camera.ptz_poll_seconds, slug)
 
-    def by_multicast(on_frame: Callable[[Frame], None]) -> Feed:
-        return MulticastFeed(plan, clock, on_frame, position=poll.get if poll is not None else _nowhere)
+    def by_multicast(on_frames: OnFrames) -> Feed:
+        return MulticastFeed(plan, clock, on_frames, position=poll.get if poll is not None else _nowhere)
 
     return Ways(over_http, by_multicast, poll)
 

@@ -31,7 +31,7 @@ class Attempt:
         self.frames: list[Frame] = []
         self.camera = simulator.cameras[camera]
         address = ("127.0.0.1", simulator.ports(self.camera)[0])
-        self.feed = VideoFeed(address, HostClock(), self.frames.append, patience=patience)
+        self.feed = VideoFeed(address, HostClock(), self.frames.extend, patience=patience)
 
     async def trouble(self) -> LinkError:
         """Runs the feed to the LinkError that ends it."""

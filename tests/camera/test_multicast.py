@@ -56,7 +56,7 @@ class Reception:
         self.frames: list[Frame] = []
         self.camera = simulator.cameras[camera]
         plan = MulticastPlan(("127.0.0.1", simulator.ports(self.camera)[0]), group)
-        self.feed = MulticastFeed(replace(plan, **how), HostClock(), self.frames.append, first_packet_s=3.0)
+        self.feed = MulticastFeed(replace(plan, **how), HostClock(), self.frames.extend, first_packet_s=3.0)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -202,7 +202,7 @@ def test_where_no_packet_comes_the_attempt_ends_and_says_where_it_listened() -> 
             feed = MulticastFeed(
                 MulticastPlan(("127.0.0.1", simulator.http_port), group),
                 HostClock(),
-                lambda frame: None,
+                lambda frames: None,
                 patience=HASTY,
                 first_packet_s=0.2,
             )
@@ -219,7 +219,7 @@ def test_a_stream_that_stops_is_a_stalled_link() -> None:
             group = free_group()
             frames: list[Frame] = []
             plan = MulticastPlan(("127.0.0.1", simulator.http_port), group)
-            feed = MulticastFeed(plan, HostClock(), frames.append, patience=HASTY)
+            feed = MulticastFeed(plan, HostClock(), frames.extend, patience=HASTY)
 
             async def trouble() -> LinkError:
                 with pytest.raises(LinkError) as ended:
@@ -250,7 +250,7 @@ def test_a_camera_that_names_no_group_is_not_listened_to(host: str, kind: type[L
             control = Control(("127.0.0.1", simulator.http_port), ADMIN, HostClock())
             plan = MulticastPlan(("127.0.0.1", simulator.http_port), None, control=control)
             with pytest.raises(kind, match=words):
-                await MulticastFeed(plan, HostClock(), lambda frame: None).run()
+                await MulticastFeed(plan, HostClock(), lambda frames: None).run()
 
     run("uvloop", story())
 
@@ -258,7 +258,7 @@ def test_a_camera_that_names_no_group_is_not_listened_to(host: str, kind: type[L
 def test_without_a_group_and_without_a_login_there_is_nothing_to_listen_to() -> None:
     async def story() -> None:
         with pytest.raises(CannotConnect, match="neither configured nor asked"):
-            await MulticastFeed(MulticastPlan(("127.0.0.1", 9), None), HostClock(), lambda frame: None).run()
+            await MulticastFeed(MulticastPlan(("127.0.0.1", 9), None), HostClock(), lambda frames: None).run()
 
     run("uvloop", story())
 
@@ -271,7 +271,7 @@ def test_where_the_camera_looks_is_asked_and_goes_with_the_pictures() -> None:
             group = free_group()
             frames: list[Frame] = []
             plan = MulticastPlan(("127.0.0.1", simulator.http_port), group)
-            feed = MulticastFeed(plan, HostClock(), frames.append, position=poll.get)
+            feed = MulticastFeed(plan, HostClock(), frames.extend, position=poll.get)
             async with asyncio.TaskGroup() as tasks:
                 polling = tasks.create_task(poll.run(), name="poll")
                 tasks.create_task(feed.run(), name="video")

@@ -309,5 +309,6 @@ def test_a_stop_with_all_of_them_seals_everything_within_five_seconds(life: Life
     assert code == 0
     assert seconds < 5
     assert unpromised(life.house) == set()
-    for camera in TROUBLES:
-        assert life.covered[-1][camera][-1].reason == "service-stopped"
+    for camera, trouble in TROUBLES.items():
+        if not trouble.perhaps:  # times of pictures that came late, with others lost between, may be ahead a while
+            assert life.covered[-1][camera][-1].reason == "service-stopped", camera
