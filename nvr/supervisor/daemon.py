@@ -560,14 +560,14 @@ class Daemon:
             unit.tick()
         self._look_at_volumes()
         self._look_at_clips()
+        if self._index_watch.look():
+            self._stopping.set()
         if self._store.sweeper.is_wanted:
             self._jobs.run_now("retention")
 
     def _look_around(self) -> None:
         """How everything is, for whoever is told of it: nothing of it is needed sooner."""
         self._host_clock.look()
-        if self._index_watch.look():
-            self._stopping.set()
         for unit in list(self._units.values()):
             unit.look()
         self._health.look(self._units, self._failed)
