@@ -23,6 +23,7 @@ from bench.source import FPS, answer_head, elementary, encode_loop, part_head, p
 from nvr import config
 from nvr.clock import HostClock
 from nvr.jvc.stream import EsBytes, StreamParser
+from nvr.media.frame import Frame
 from nvr.media.splitter import UnitSplitter
 from nvr.media.timeline import Timeline
 from nvr.metrics import Metrics
@@ -110,7 +111,7 @@ async def _recorded_us(chunks: list[memoryview], where: Path, ptz_track: bool) -
     parser.feed(answer_head(parts=True))
     begun = time.process_time_ns()
     for chunk in chunks:
-        read = []
+        read: list[Frame] = []
         for event in parser.feed(chunk):
             assert isinstance(event, EsBytes)
             for shot in splitter.feed(event.data, event.position, event.whole):

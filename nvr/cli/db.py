@@ -100,7 +100,8 @@ def backup(config_file: ConfigOption = None, as_json: JsonOption = False) -> Non
             {"path": str(copy.path), "at": iso_utc(copy.at_us), "size_bytes": size_bytes, "not_copied": troubles}
         )
     else:
-        typer.echo(f"{copy.path}: {size_text(size_bytes)}, whole, and on {len(volumes) - len(troubles)} volumes")
+        copies = len(volumes) - len(troubles)
+        typer.echo(f"{copy.path}: {size_text(size_bytes)}, whole, and on {copies} volume{'s'[: copies != 1]}")
     for trouble in troubles:
         note(trouble)
     if troubles:

@@ -173,7 +173,9 @@ class SegmentWriter:
             self._vol,
             self._time_base,
             self._metadata(),
-            fragment_us=self._sync_us,
+            fragment_us=self._sync_us
+            * 3
+            // 4,  # with a second that lies in sockets a crash loses a second more at most
             text=self._ptz_track,
         )
         self._synced_us = self._handed_us = self._clock.mono_us()
@@ -239,12 +241,13 @@ class SegmentWriter:
 
     def _hold_run(self, file: Mp4File, frames: Sequence[Frame]) -> None:
         """Takes P-VOPs that say nothing new, behind a picture that is held: together, where one fragment holds them."""
-        if frames and self._held is not None and self._held.key:
+        held = self._held
+        if frames and (held is None or held.key):
             self._hold(file, frames[0])
-            frames = frames[1:]
-        if not frames or self._held is None:
+            held, frames = frames[0], frames[1:]
+        if held is None or not frames:
             return
-        added, last = [self._held, *frames[:-1]], frames[-1]
+        added, last = [held, *frames[:-1]], frames[-1]
         if not file.add_run([frame.data for frame in added], [frame.ticks for frame in added], last.ticks):
             for frame in frames:
                 self._hold(file, frame)

@@ -37,7 +37,7 @@ _FAULTS: Final = (
     "drop-frames+3",
 )
 _SETTLED_S: Final = min(120.0, _SECONDS / 3)  # buffers and caches are as large as they get by then
-_EDGE_US: Final = 600_000  # between what a socket was handed and what a span says: bytes are taken twice a second
+_EDGE_US: Final = 1_100_000  # between what a socket was handed and what a span says: bytes are taken once a second
 _LAG: Final = re.compile(r'^nvr_event_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)$', re.MULTILINE)
 
 
