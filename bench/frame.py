@@ -71,8 +71,10 @@ def written(frames: list[Frame], where: Path) -> None:
     file = DurableFile.create(path, Disk())
     mp4 = Mp4File(file, frames[0].vol, frames[0].time_base, {}, fragment_us=2 * US)
     interval = frames[1].ticks - frames[0].ticks
-    for frame in frames:
-        mp4.add(frame.data, frame.ticks, interval, frame.key)
+    for at in range(0, len(frames), source.FPS):
+        key, *others = frames[at : at + source.FPS]
+        mp4.add(key.data, key.ticks, interval, key.key)
+        assert mp4.add_run([one.data for one in others], [one.ticks for one in others], others[-1].ticks + interval)
     mp4.close()
     file.close()
 
