@@ -84,7 +84,7 @@ class Mp4File:
         self._line_tick = 0
 
     def add(self, data: bytes, ticks: int, duration: int, key: bool) -> None:
-        """Adds a picture; `ticks` rises strictly, `duration` is the ticks it stands (a guess will do but for the last).
+        """Adds a picture; `ticks` rises strictly, `duration` is the ticks it stands (a guess will do: the next tells).
 
         The first must be an I-VOP; where it lacks the VOL, the VOL is put before it. Raises OSError,
         and NotDecodable for what no MP4 can hold.
@@ -134,8 +134,10 @@ class Mp4File:
             line = len(words).to_bytes(2, "big") + words
         self._line, self._line_tick = line, since
 
-    def close(self) -> None:
+    def close(self, end_tick: int | None = None) -> None:
         """Writes the last fragment and the index, then the front; the label and the last fsync are the owner's.
+
+        `end_tick`: until when the last picture stands, where its duration was a guess.
 
         Raises OSError, and after any earlier failure writes nothing: the front must not be touched when the tail is
         not known to be on disk.
@@ -145,7 +147,7 @@ class Mp4File:
             raise self._file.trouble
         if not self._pictures:
             return
-        self._write_fragment(self._end_tick)
+        self._write_fragment(self._end_tick if end_tick is None else end_tick)
         self.abandon()
         moov_at = self._file.size
         self._file.append(moov(self._tracks, self._time_base, self._metadata, self._chapters, grows=False))

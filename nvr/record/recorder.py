@@ -1,8 +1,8 @@
 """One camera's recording, from each frame to each segment's row; runs in the loop and never waits.
 
-The recorder batches frames and hands them to the writer of the open segment on its volume's I/O thread, once per group
-of pictures (its P-VOPs and the next I-VOP) or per second, whichever comes first; it keeps the camera's ledger; and
-where a disk or the way to it fails, it says so, waits a little, and begins again at an I-VOP.
+The recorder batches frames and hands them once a second to the writer of the open segment on its volume's I/O thread;
+it keeps the camera's ledger; and where a disk or the way to it fails, it says so, waits a little, and begins again at
+an I-VOP.
 """
 
 import asyncio
@@ -39,7 +39,6 @@ _CLOCK_SOURCES = {"connected": "stream", "time-fallback": "arrival"}
 _NEW_CLOCK = frozenset({"clock-step", "time-fallback"})
 """Reasons for a new run whose times cannot be compared with those before."""
 _MOST_UNENTERED = 1_500  # a day of minutes; past that a file waits to be found by the daily check or the next start
-_SHORTEST_BATCH_US = US // 2  # all I-VOPs: a hand-over per picture would wake the I/O thread 30 times a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +149,6 @@ class Recorder:
         self._most_unentered = most_unentered
         self._batch: list[Frame] = []
         self._batch_bytes = 0
-        self._handed_over_us = 0
-        """The time of the last frame that was handed over, or of the open segment's first."""
-        self._was_handed_over = False
-        """Since the last tick."""
         self._last: Frame | None = None
         self._interval_us = US // 30
         self._longest_us = _LONGEST_US
@@ -182,8 +177,6 @@ class Recorder:
         self._last = frame
         self._batch.append(frame)
         self._batch_bytes += len(frame.data)
-        if frame.key and frame.utc_us - self._handed_over_us >= _SHORTEST_BATCH_US:
-            self._hand_over()
         return True
 
     def go_on(self, frames: Sequence[Frame]) -> bool:
@@ -221,15 +214,13 @@ class Recorder:
         self._settle(self.ledger.off(frame.utc_us, reason))
 
     def tick(self) -> None:
-        """Once a second, after bytes were taken: what no I-VOP pushed on is handed over, a dead disk is left.
+        """Once a second, after bytes were taken: they are handed over, a dead disk is left.
 
-        So a crash loses the second that lies in the socket, and what is behind the last I-VOP or in the open fragment.
+        So a crash loses the second that lies in the socket and the open fragment.
         """
         if self._open is not None and self._open.shelf.thread.stuck:
             self._leave(self._open)
-        if not self._was_handed_over:
-            self._hand_over()
-        self._was_handed_over = False
+        self._hand_over()
         self._insistence.look()
         if self._restart_until_us is not None:
             self._give_up_restart(self._restart_until_us)
@@ -438,7 +429,6 @@ class Recorder:
         writer = self._make_writer(shelf, identity, frame)
         self._open = self._uncommitted[writer] = _Open(run, shelf, identity, writer)
         self._all_entered.clear()
-        self._handed_over_us = frame.utc_us
         self._longest_us = max(_LONGEST_US, 3 * self._interval_us)
         if self.refusal is not None:
             self.refusal = None
@@ -607,8 +597,6 @@ class Recorder:
             last = frames[-1]
             segment.frames += len(frames)
             segment.end_us = last.utc_us + self._interval_us
-            self._handed_over_us = last.utc_us
-            self._was_handed_over = True
             return True
         self._give_way(segment, frames)
         return False

@@ -117,10 +117,6 @@ class SegmentWriter:
         self._ptz_track = ptz_track
         self._part: Part | None = None
         self._file: Mp4File | None = None
-        self._held: Frame | None = None
-        self._usual_ticks = 1
-        self._behind_key = True
-        """Nothing or an I-VOP comes before the picture held back."""
         self._positions = PositionTrack()
         self._ticks = array("q")
         """Where each frame begins, in the run's media time."""
@@ -173,9 +169,7 @@ class SegmentWriter:
             self._vol,
             self._time_base,
             self._metadata(),
-            fragment_us=self._sync_us
-            * 3
-            // 4,  # with a second that lies in sockets a crash loses a second more at most
+            fragment_us=self._sync_us // 2,  # beside it a crash loses the second that lies in a socket
             text=self._ptz_track,
         )
         self._synced_us = self._handed_us = self._clock.mono_us()
@@ -204,67 +198,45 @@ class SegmentWriter:
         }
 
     def _write(self, frames: Sequence[Frame]) -> None:
-        """Muxes all frames but the last one, whose duration only the next one tells.
-
-        An I-VOP behind a P-VOP is not held back: it makes the muxer write the fragment before it, and others follow.
-        In a stream of I-VOPs alone it may be the last of the file, as the first one always may.
-        """
-        file, before = self._file, self._held
+        """Muxes frames; how long the newest one stands, the next or the end tells."""
+        file = self._file
         assert file is not None  # noqa: S101 - append began it
         at, end = 0, len(frames)
         while at < end:
-            self._hold(file, frames[at])
-            at = plain = at + 1
+            begin = at
             while at < end and not frames[at].key and frames[at].said is None:
                 at += 1
-            self._hold_run(file, frames[plain:at])
-        held = self._held
-        if held is not None and held.key and not self._behind_key and held is not before:
-            self._add(file, held, held.ticks + self._usual_ticks)
-            self._held, self._behind_key = None, True
+            if begin < at:
+                self._add_run(file, frames[begin:at])
+            else:
+                self._add(file, frames[at])
+                at += 1
         self._frames += end
 
-    def _hold(self, file: Mp4File, frame: Frame) -> None:
-        """Takes the next frame, and adds the one before, whose end it tells."""
-        held = self._held
-        if held is not None:
-            self._behind_key = held.key
-            self._usual_ticks = frame.ticks - held.ticks
-            self._add(file, held, frame.ticks)
+    def _add(self, file: Mp4File, frame: Frame) -> None:
+        """Adds a picture, and says beside it where it was taken; the time is told with key pictures."""
         if frame.said is not None:
             self._said, self._shown = frame.said, _OUTDATED
             self._told = tell(frame.said.preset, frame.said.tracking)
             self._positions.note(frame.said.preset, frame.said.tracking)
+        file.add(frame.data, frame.ticks, 1, frame.key)
         self._positions.add(frame.position)
         self._ticks.append(frame.ticks)
-        self._held = frame
-
-    def _hold_run(self, file: Mp4File, frames: Sequence[Frame]) -> None:
-        """Takes P-VOPs that say nothing new, behind a picture that is held: together, where one fragment holds them."""
-        held = self._held
-        if frames and (held is None or held.key):
-            self._hold(file, frames[0])
-            held, frames = frames[0], frames[1:]
-        if held is None or not frames:
-            return
-        added, last = [held, *frames[:-1]], frames[-1]
-        if not file.add_run([frame.data for frame in added], [frame.ticks for frame in added], last.ticks):
-            for frame in frames:
-                self._hold(file, frame)
-            return
-        if self._ptz_track:
-            self._caption_all(file, added)
-        self._behind_key, self._usual_ticks = False, last.ticks - added[-1].ticks
-        self._positions.extend([frame.position for frame in frames])
-        self._ticks.extend([frame.ticks for frame in frames])
-        self._held = last
-
-    def _add(self, file: Mp4File, frame: Frame, end_tick: int) -> None:
-        """Adds a picture, and says beside it where it was taken; the time is told with key pictures."""
-        file.add(frame.data, frame.ticks, end_tick - frame.ticks, frame.key)
         if self._ptz_track and (frame.key or frame.position != self._shown):
             self._shown = position = frame.position
             file.add_text(compose(position, self._told, frame.utc_us if frame.key else None), frame.ticks)
+
+    def _add_run(self, file: Mp4File, frames: Sequence[Frame]) -> None:
+        """Adds P-VOPs that say nothing new: together, where one fragment holds them."""
+        ticks = [frame.ticks for frame in frames]
+        if not file.add_run([frame.data for frame in frames], ticks, ticks[-1] + 1):
+            for frame in frames:
+                self._add(file, frame)
+            return
+        self._positions.extend([frame.position for frame in frames])
+        self._ticks.extend(ticks)
+        if self._ptz_track:
+            self._caption_all(file, frames)
 
     def _caption_all(self, file: Mp4File, frames: Sequence[Frame]) -> None:
         """Says beside pictures that were just added, none of them a key picture, where each was taken."""
@@ -291,12 +263,10 @@ class SegmentWriter:
     # ---- the end
 
     def _complete(self, ending: Ending) -> tuple[SegmentRow, list[Look]]:
-        part, file, held = self._part, self._file, self._held
+        part, file = self._part, self._file
         assert part is not None  # noqa: S101 - the recorder seals only what it gave frames to
         assert file is not None  # noqa: S101
-        if held is not None:
-            self._add(file, held, ending.ticks)
-        file.close()
+        file.close(ending.ticks)
         label = self._label(ending)
         sealed = self._shelf.archive.seal(part, pack(label))
         return self._row(label, sealed), self._looks(label)
@@ -352,7 +322,6 @@ class SegmentWriter:
             self._shelf.plan.open_files -= 1
             self._shelf.open_files.discard(self._part.file)
         self._over = True
-        self._held = None
         self._file = None
 
     def _forget_pictures(self) -> None:

@@ -264,11 +264,11 @@ def test_closing_seals_and_enters_everything(room: Room, units: list[Unit]) -> N
     assert room.recorder.uncommitted() == []
 
 
-def test_what_waits_is_handed_over_by_the_clock_when_no_frame_comes(room: Room, units: list[Unit]) -> None:
-    room.take(frames_of(units[:10]))
+def test_what_came_is_handed_over_by_the_clock(room: Room, units: list[Unit]) -> None:
+    for frame in frames_of(units[:10]):
+        room.recorder.take(frame)
     room.settle()
     assert not list(room.root.rglob("*" + PART))
-    room.recorder.tick()
     room.recorder.tick()
     room.settle()
     assert len(list(room.root.rglob("*" + PART))) == 1
