@@ -74,7 +74,7 @@ def written(frames: list[Frame], where: Path) -> None:
     for at in range(0, len(frames), source.FPS):
         key, *others = frames[at : at + source.FPS]
         mp4.add(key.data, key.ticks, interval, key.key)
-        assert mp4.add_run([one.data for one in others], [one.ticks for one in others], others[-1].ticks + interval)
+        assert mp4.add_run([one.data for one in others], [one.ticks for one in others])
     mp4.close()
     file.close()
 

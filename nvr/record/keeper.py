@@ -67,6 +67,7 @@ class Keeper:
             self._take(frame)
 
     def _take(self, frame: Frame) -> None:
+        """Keeps, holds or drops one frame, which may be the last of a clip or the first of what is wanted."""
         if frame.key:
             if frame.utc_us >= self._desk.close_due_us:  # a clip that ends before it wants no file that begins with it
                 self._tell(self._desk.on_frame(frame.utc_us))

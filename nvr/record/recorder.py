@@ -180,7 +180,7 @@ class Recorder:
         return True
 
     def go_on(self, frames: Sequence[Frame]) -> bool:
-        """Keeps P-VOPs that follow each other, as `take` does one by one in three times the time; False for none."""
+        """Keeps P-VOPs that follow each other, together where `take` would append each; False where none is kept."""
         last, newest = self._last, frames[-1]
         if last is None or newest.utc_us - last.utc_us > self._longest_us or not self._segmenter.goes_on(frames):
             kept = [self.take(frame) for frame in frames]
@@ -324,7 +324,7 @@ class Recorder:
     @property
     def unsealed_since(self) -> tuple[int, int] | None:
         """Epoch and begin of the oldest segment that is not in the index yet; None where there is none."""
-        identities = [segment.identity for segment in self._uncommitted.values()]
+        identities = (segment.identity for segment in self._uncommitted.values())
         return min(((one.epoch, one.start_us) for one in identities), default=None)
 
     def uncommitted(self) -> list[OpenSegment]:

@@ -214,7 +214,7 @@ class SegmentWriter:
         self._frames += end
 
     def _add(self, file: Mp4File, frame: Frame) -> None:
-        """Adds a picture, and says beside it where it was taken; the time is told with key pictures."""
+        """Adds a picture, and what the camera says of itself with it."""
         if frame.said is not None:
             self._said, self._shown = frame.said, _OUTDATED
             self._told = tell(frame.said.preset, frame.said.tracking)
@@ -222,30 +222,29 @@ class SegmentWriter:
         file.add(frame.data, frame.ticks, 1, frame.key)
         self._positions.add(frame.position)
         self._ticks.append(frame.ticks)
-        if self._ptz_track and (frame.key or frame.position != self._shown):
-            self._shown = position = frame.position
-            file.add_text(compose(position, self._told, frame.utc_us if frame.key else None), frame.ticks)
+        self._caption(file, [frame])
 
     def _add_run(self, file: Mp4File, frames: Sequence[Frame]) -> None:
         """Adds P-VOPs that say nothing new: together, where one fragment holds them."""
         ticks = [frame.ticks for frame in frames]
-        if not file.add_run([frame.data for frame in frames], ticks, ticks[-1] + 1):
+        if not file.add_run([frame.data for frame in frames], ticks):
             for frame in frames:
                 self._add(file, frame)
             return
         self._positions.extend([frame.position for frame in frames])
         self._ticks.extend(ticks)
-        if self._ptz_track:
-            self._caption_all(file, frames)
+        self._caption(file, frames)
 
-    def _caption_all(self, file: Mp4File, frames: Sequence[Frame]) -> None:
-        """Says beside pictures that were just added, none of them a key picture, where each was taken."""
+    def _caption(self, file: Mp4File, frames: Sequence[Frame]) -> None:
+        """Says beside pictures that were just added where each was taken; the time is told with key pictures."""
+        if not self._ptz_track:
+            return
         texts, shown = [], self._shown
         for frame in frames:
             position = frame.position
-            if position is not shown and position != shown:
+            if frame.key or (position is not shown and position != shown):
                 shown = position
-                texts.append((frame.ticks, compose(position, self._told)))
+                texts.append((frame.ticks, compose(position, self._told, frame.utc_us if frame.key else None)))
         if texts:
             self._shown = shown
             file.add_texts(texts)

@@ -309,8 +309,7 @@ class CameraUnit:
         self._note_state()
 
     def look(self) -> None:
-        """Every few seconds: looks at what goes on, for whoever is told of it."""
-        self.note_counts()
+        """Every few seconds: whether fewer pictures come than were announced."""
         if self._feed is not None and self._counts.connected:
             self._slowness.note(self._clock.mono_us(), self._feed.units, self._announced_fps())
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from nvr.metrics import Metrics
 
-_SAMPLES_AT_ONCE: Final = 200  # half a millisecond; each turn of the loop costs as much as ten of them
+_SAMPLES_AT_ONCE: Final = 200  # half a millisecond of work between two turns of the loop
 
 
 def build(metrics: Metrics, unready: Callable[[], str | None] = lambda: None) -> Starlette:

@@ -54,6 +54,9 @@ async def peer(talk: Talk) -> AsyncIterator[tuple[str, int]]:
             await talk(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the link has had enough, or the story is over
+        except RuntimeError:  # uvloop's word for writing to a link that has had enough
+            if not writer.is_closing():
+                raise
         finally:
             writer.close()
 
