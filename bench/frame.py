@@ -69,12 +69,13 @@ def written(frames: list[Frame], where: Path) -> None:
     path = where / "out.mp4"
     path.unlink(missing_ok=True)
     file = DurableFile.create(path, Disk())
-    mp4 = Mp4File(file, frames[0].vol, frames[0].time_base, {}, fragment_us=2 * US)
+    mp4 = Mp4File(file, frames[0].vol, frames[0].time_base, {})
     interval = frames[1].ticks - frames[0].ticks
     for at in range(0, len(frames), source.FPS):
         key, *others = frames[at : at + source.FPS]
         mp4.add(key.data, key.ticks, interval, key.key)
-        assert mp4.add_run([one.data for one in others], [one.ticks for one in others])
+        mp4.add_run([one.data for one in others], [one.ticks for one in others])
+        mp4.flush()
     mp4.close()
     file.close()
 

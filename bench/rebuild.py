@@ -132,7 +132,6 @@ def _film(path: Path, archive_id: str) -> bytes:
         units[0].vol,
         Fraction(1, 90_000),
         {"comment": Origin(archive_id, "camera-0", 1, 0, _BEGIN_US).comment()},
-        fragment_us=2 * US,
     )
     for number, unit in enumerate(units):
         file.add(unit.data, number * _TICKS, _TICKS, unit.key)

@@ -22,7 +22,7 @@ from nvr.units import US
 
 __all__ = ["Chapter", "Mp4File"]
 
-_MIN_FRAGMENT_US: Final = US // 2  # a stream of I-VOPs alone would else make a fragment of every picture
+_FRAGMENT_US: Final = 2 * US
 _MAX_LINE: Final = 0xFFFF
 _NO_TEXT: Final = b"\0\0"
 _MOST_TICKS: Final = (1 << 32) - 1  # what a picture can stand: 13 hours at 90 000 ticks a second (8.6.1.2)
@@ -42,14 +42,12 @@ class Mp4File:
         time_base: Fraction,
         metadata: Mapping[str, str],
         *,
-        fragment_us: int,
         text: bool = False,
         chapters: Sequence[Chapter] = (),
     ) -> None:
-        """Begins a file; nothing is written before the first fragment is whole.
+        """Begins a file; nothing is written before the first fragment is whole: at `flush`, else after two seconds.
 
         `time_base` is 1/n. `metadata`: title, comment, creation_time (ISO 8601).
-        `fragment_us`: a fragment is written at each I-VOP and at least this often (and at most twice a second).
         `text`: adds a timed text track (tx3g) for `add_text`. Each fragment then holds the text of its own pictures.
         `chapters`: of a film whose length is known; they are in the file once it is closed.
         """
@@ -62,8 +60,7 @@ class Mp4File:
         self._chapters = chapters
         self._video = video_track(1, vol)
         self._text = text_track(2, vol) if text else None
-        self._fragment_ticks = ceil(fragment_us / (US * time_base))
-        self._least_ticks = ceil(min(_MIN_FRAGMENT_US, fragment_us) / (US * time_base))
+        self._fragment_ticks = ceil(_FRAGMENT_US / (US * time_base))
         self._fragments = 0
         self._first_tick: int | None = None
         self._end_tick = 0
@@ -73,10 +70,8 @@ class Mp4File:
         self._pictures: list[bytes] = []
         self._ticks: list[int] = []
         self._keys: list[int] = []
-        self._key_tick = 0
-        """From here on an I-VOP begins the next fragment."""
         self._due_tick = 0
-        """From here on any picture does."""
+        """From here on a picture begins the next one."""
         self._lines: list[bytes] = []
         self._line_ticks: list[int] = []
         self._line = _NO_TEXT
@@ -93,7 +88,7 @@ class Mp4File:
             data = self._begin(data, ticks, key)
         elif ticks <= self._ticks[-1]:
             raise NotDecodable("a picture whose time does not rise")
-        elif ticks >= self._due_tick or (key and ticks >= self._key_tick):
+        elif ticks >= self._due_tick:
             self._write_fragment(ticks)
             self._begin_fragment(ticks)
         if key:
@@ -102,19 +97,33 @@ class Mp4File:
         self._ticks.append(ticks)
         self._end_tick = ticks + duration
 
-    def add_run(self, pictures: Sequence[bytes], ticks: Sequence[int]) -> bool:
-        """Adds P-VOPs in a row that all go into the open fragment; False, and nothing is done, where they do not.
+    def add_run(self, pictures: Sequence[bytes], ticks: Sequence[int]) -> None:
+        """Adds P-VOPs in a row, which one fragment holds. Raises as `add` does.
 
-        How long the last one stands, the next or `close` tells. Raises NotDecodable.
+        How long the last one stands, the next or `close` tells.
         """
-        if self._first_tick is None or ticks[-1] >= self._due_tick:
-            return False
-        if not all(map(lt, [self._ticks[-1], *ticks], ticks)):
+        self.add(pictures[0], ticks[0], 1, key=False)
+        if not all(map(lt, ticks, ticks[1:])):
             raise NotDecodable("a picture whose time does not rise")
-        self._pictures += pictures
-        self._ticks += ticks
+        self._pictures += pictures[1:]
+        self._ticks += ticks[1:]
         self._end_tick = ticks[-1] + 1
-        return True
+
+    def flush(self) -> None:
+        """Writes what is there as a fragment, but for the newest picture: how long that one stands is not known yet.
+
+        Raises OSError.
+        """
+        if len(self._pictures) < 2:
+            return
+        picture, ticks, key = self._pictures.pop(), self._ticks.pop(), len(self._pictures) in self._keys[-1:]
+        if key:
+            self._keys.pop()
+        self._write_fragment(ticks)
+        self._begin_fragment(ticks)
+        self._pictures.append(picture)
+        self._ticks.append(ticks)
+        self._keys = [0] if key else []
 
     def add_text(self, text: str, ticks: int) -> None:
         """From `ticks` on, the time of a picture in the open fragment, this text stands until the next one."""
@@ -172,7 +181,6 @@ class Mp4File:
     def _begin_fragment(self, ticks: int) -> None:
         self._pictures, self._ticks, self._keys = [], [], []
         self._lines, self._line_ticks = [], []
-        self._key_tick = ticks + self._least_ticks
         self._due_tick = ticks + self._fragment_ticks
 
     def _write_fragment(self, end_tick: int) -> None:

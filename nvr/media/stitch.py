@@ -22,7 +22,6 @@ from nvr.media.mp4 import Chapter, Mp4File
 from nvr.media.mpeg4 import coding
 from nvr.units import US
 
-_FRAGMENT_US: Final = 2 * US
 _LONGEST_GAP_US: Final = 12 * 3600 * US  # a picture stands for 32 bits of ticks at most: 13 hours at 90 000 a second
 _MAX_PICTURE: Final = 16 << 20  # a sample is a unit with a VOL before it; far more is damage
 
@@ -172,7 +171,6 @@ class _Writer:
             first.movie.vol,
             self._time_base,
             metadata,
-            fragment_us=_FRAGMENT_US,
             text=text,
             chapters=chapters,
         )

@@ -216,7 +216,7 @@ class Recorder:
     def tick(self) -> None:
         """Once a second, after bytes were taken: they are handed over, a dead disk is left.
 
-        So a crash loses the second that lies in the socket and the open fragment.
+        So a crash loses the second that lies in the socket, and a picture.
         """
         if self._open is not None and self._open.shelf.thread.stuck:
             self._leave(self._open)

@@ -43,7 +43,6 @@ _SETTLED_US: Final = 90 * 60 * US  # after midnight: the longest segment that be
 _DAYS_BACK: Final = 7  # what nights that nvr was off did not make
 _TIME_BASE: Final = Fraction(1, 90_000)
 _PICTURE_TICKS: Final = 3_600  # 25 pictures a second
-_FRAGMENT_US: Final = 2 * US
 _TROUBLE: Final = (OSError, MediaError, DiskFull, VolumeMissing)
 
 
@@ -227,7 +226,7 @@ class _Film:
             if left.exists():
                 self._disk.unlink(left)
         self._file = DurableFile.create(part, self._disk)
-        self._mp4 = Mp4File(self._file, vol, _TIME_BASE, self._metadata, fragment_us=_FRAGMENT_US)
+        self._mp4 = Mp4File(self._file, vol, _TIME_BASE, self._metadata)
         self._coding = coding(vol)
         self._parts.append((part, file))
         self._ticks = 0

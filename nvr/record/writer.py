@@ -102,7 +102,6 @@ class SegmentWriter:
         first: Frame,
         tell: Callable[[Outcome], None],
         clock: Clock,
-        sync_us: int,
         *,
         ptz_track: bool = True,
     ) -> None:
@@ -113,7 +112,6 @@ class SegmentWriter:
         self._time_base = first.time_base
         self._tell = tell
         self._clock = clock
-        self._sync_us = sync_us
         self._ptz_track = ptz_track
         self._part: Part | None = None
         self._file: Mp4File | None = None
@@ -169,7 +167,6 @@ class SegmentWriter:
             self._vol,
             self._time_base,
             self._metadata(),
-            fragment_us=self._sync_us // 2,  # beside it a crash loses the second that lies in a socket
             text=self._ptz_track,
         )
         self._synced_us = self._handed_us = self._clock.mono_us()
@@ -198,7 +195,7 @@ class SegmentWriter:
         }
 
     def _write(self, frames: Sequence[Frame]) -> None:
-        """Muxes frames; how long the newest one stands, the next or the end tells."""
+        """Writes frames as a fragment: a crash loses the newest one, and the second that lies in a socket."""
         file = self._file
         assert file is not None  # noqa: S101 - append began it
         at, end = 0, len(frames)
@@ -211,6 +208,7 @@ class SegmentWriter:
             else:
                 self._add(file, frames[at])
                 at += 1
+        file.flush()
         self._frames += end
 
     def _add(self, file: Mp4File, frame: Frame) -> None:
@@ -225,12 +223,9 @@ class SegmentWriter:
         self._caption(file, [frame])
 
     def _add_run(self, file: Mp4File, frames: Sequence[Frame]) -> None:
-        """Adds P-VOPs that say nothing new: together, where one fragment holds them."""
+        """Adds P-VOPs that say nothing new."""
         ticks = [frame.ticks for frame in frames]
-        if not file.add_run([frame.data for frame in frames], ticks):
-            for frame in frames:
-                self._add(file, frame)
-            return
+        file.add_run([frame.data for frame in frames], ticks)
         self._positions.extend([frame.position for frame in frames])
         self._ticks.extend(ticks)
         self._caption(file, frames)

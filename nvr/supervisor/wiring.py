@@ -311,7 +311,6 @@ def make_unit(
     """
     recorded, ledger = _entered(slug, store, clock.utc_us())
     segment_us = int(config.recording.segment_seconds * US)
-    sync_us = int(config.recording.sync_seconds * US)
     counts = metrics.cameras.get(slug) or metrics.add_camera(slug)
 
     def hop(call: Callable[..., object], *args: object) -> None:
@@ -326,7 +325,6 @@ def make_unit(
             first,
             lambda outcome: hop(recorder.hear, outcome),
             clock,
-            sync_us,
             ptz_track=config.recording.ptz_track,
         )
 

@@ -220,7 +220,7 @@ class Filling:
         path.parent.mkdir(parents=True, exist_ok=True)
         made = pictures(frames, width, height)
         file = DurableFile.create(path, Disk())
-        mp4 = Mp4File(file, made[0].vol, Fraction(1, _TICKS), {"title": "gate"}, fragment_us=US)
+        mp4 = Mp4File(file, made[0].vol, Fraction(1, _TICKS), {"title": "gate"})
         for at, unit in enumerate(made):
             mp4.add(unit.data, at * _TICKS // FPS, _TICKS // FPS, unit.key)
         if entered:

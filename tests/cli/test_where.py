@@ -48,7 +48,7 @@ def film(
     frames = sum(rest.frames for rest in rests)
     made = pictures(frames)
     file = DurableFile.create(path, Disk())
-    mp4 = Mp4File(file, made[0].vol, Fraction(1, 90_000), {}, fragment_us=US)
+    mp4 = Mp4File(file, made[0].vol, Fraction(1, 90_000), {})
     for at, unit in enumerate(made):
         mp4.add(unit.data, at * TICKS, TICKS, unit.key)
     mp4.close()

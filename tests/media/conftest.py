@@ -146,7 +146,10 @@ def recording_disk() -> Callable[[], RecordingDisk]:
 
 @pytest.fixture(scope="session")
 def record() -> Callable[..., DurableFile]:
-    """Writes units to a new file: record(path, units, fps=30, sync_every=0, fragment_us=..., texts={}, close=True)."""
+    """Writes units to a new file: record(path, units, fps=30, sync_every=0, texts={}, close=True).
+
+    A fragment ends before each I-VOP, without `flush` as the writer sees fit.
+    """
 
     def write(
         path: Path,
@@ -155,7 +158,7 @@ def record() -> Callable[..., DurableFile]:
         *,
         disk: Disk | None = None,
         ticks: list[int] | None = None,
-        fragment_us: int = 2_000_000,
+        flush: bool = True,
         sync_every: int = 0,
         close: bool = True,
         texts: dict[int, str] | None = None,
@@ -165,13 +168,15 @@ def record() -> Callable[..., DurableFile]:
         step = round(scale / Fraction(fps))
         at = ticks if ticks is not None else [number * step for number in range(len(units))]
         file = DurableFile.create(path, disk or Disk())
-        mp4 = Mp4File(file, units[0].vol, Fraction(1, scale), metadata or {}, fragment_us=fragment_us, text=bool(texts))
+        mp4 = Mp4File(file, units[0].vol, Fraction(1, scale), metadata or {}, text=bool(texts))
         try:
             for number, unit in enumerate(units):
                 duration = at[number + 1] - at[number] if number + 1 < len(at) else step
                 mp4.add(unit.data, at[number], duration, unit.key)
                 if texts and number in texts:
                     mp4.add_text(texts[number], at[number])
+                if flush and unit.key:
+                    mp4.flush()
                 if sync_every and number % sync_every == sync_every - 1:
                     file.sync()
             if close:

@@ -101,18 +101,33 @@ def test_a_growing_file_plays_up_to_its_last_whole_group_of_pictures(
     assert boxes.examine(path) == boxes.Condition(State.OPEN, path.stat().st_size)
 
 
-def test_a_long_interval_still_writes_fragments(encode: Encode, record: Record, tmp_path: Path) -> None:
-    units = encode(70, 1, 255)
-    record(tmp_path / "a.mp4.part", units, 1, close=False, fragment_us=2_000_000)
-    assert len(boxes.samples(tmp_path / "a.mp4.part")) >= 67
-
-
-def test_pictures_that_are_all_i_vops_do_not_make_a_fragment_each(
-    encode: Encode, record: Record, tmp_path: Path
+@pytest.mark.parametrize(("fps", "interval"), [(1, 255), (30, 1)])
+def test_a_fragment_is_written_every_two_seconds_without_being_asked(
+    encode: Encode, record: Record, tmp_path: Path, fps: int, interval: int
 ) -> None:
-    record(tmp_path / "a.mp4.part", encode(90, 30, 1), close=False)
-    fragments = (tmp_path / "a.mp4.part").read_bytes().count(b"moof")
-    assert 3 <= fragments <= 6
+    path = tmp_path / "a.mp4.part"
+    record(path, encode(7 * fps, fps, interval), fps, close=False, flush=False)
+    assert len(boxes.samples(path)) == 6 * fps
+    assert path.read_bytes().count(b"moof") == 3
+
+
+def test_flushing_writes_all_but_the_newest_picture(encode: Encode, tmp_path: Path) -> None:
+    units = encode(40, interval=6)
+    path = tmp_path / "a.mp4"
+    file = DurableFile.create(path, Disk())
+    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {})
+    mp4.flush()
+    for number, unit in enumerate(units):
+        mp4.add(unit.data, number * 3000, 1, unit.key)
+        if number == 0 or number % 8 > 4:  # I-VOPs and P-VOPs; one alone has nothing before it to be written
+            mp4.flush()
+            mp4.flush()
+            assert file.size == 0 if number == 0 else bytes_of(path) == [unit.data for unit in units[:number]]
+    mp4.close(40 * 3000)
+    file.close()
+    assert bytes_of(path) == [unit.data for unit in units]
+    assert [s.key for s in boxes.samples(path)] == [unit.key for unit in units]
+    assert {s.duration for s in boxes.samples(path)} == {3000}
 
 
 @pytest.mark.parametrize("close", [True, False])
@@ -147,13 +162,15 @@ def test_a_first_picture_without_its_layer_gets_it(encode: Encode, record: Recor
 def test_a_text_track_keeps_its_lines_and_costs_no_picture(encode: Encode, play: Play, tmp_path: Path) -> None:
     units = encode(45, interval=15)
     file = DurableFile.create(tmp_path / "a.mp4", Disk())
-    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {}, fragment_us=2_000_000, text=True)
+    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {}, text=True)
     for number, unit in enumerate(units):
         mp4.add(unit.data, 600 + number * 3000, 3000, unit.key)
         if number == 32:
             (tmp_path / "torn.mp4").write_bytes((tmp_path / "a.mp4").read_bytes())
         if number in (10, 11, 31):
             mp4.add_text(f"pan {number}", 600 + number * 3000)
+        if unit.key:
+            mp4.flush()
     mp4.close()
     file.close()
     assert play(tmp_path / "a.mp4").complaints == ""
@@ -182,15 +199,17 @@ def test_a_file_torn_anywhere_has_the_text_of_each_of_its_pictures(
     units = encode(200, interval=interval)
     path = tmp_path / "a.mp4"
     file = DurableFile.create(path, Disk())
-    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {}, fragment_us=1_000_000, text=True)
+    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {}, text=True)
     texts, torn, size = [], 0, 0
     for number, unit in enumerate(units):
         # At rest, a move over the end of a fragment, one long after the last, and one that ends with it.
-        moves = 28 <= number < 33 or number in (75, 88, 89) or 100 < number < 160
+        moves = 36 <= number < 41 or number in (75, 88, 89) or 100 < number < 160
         mp4.add(unit.data, number * 3000, 3000, unit.key)
         if number == 0 or moves:
             mp4.add_text(f"{number}", number * 3000)
         texts.append(str(number) if number == 0 or moves else texts[-1])
+        if number % 13 == 12:
+            mp4.flush()
         if file.size != size and boxes.examine(path).state is State.OPEN:
             size, torn = file.size, len(boxes.samples(path))
             assert number == torn, "a fragment was held back"
@@ -244,7 +263,7 @@ def test_text_without_a_track_or_before_any_picture_is_our_own_mistake(encode: E
     units = encode(10)
     for text in (True, False):
         file = DurableFile.create(tmp_path / str(text), Disk())
-        mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {}, fragment_us=2_000_000, text=text)
+        mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {}, text=text)
         with pytest.raises(ValueError, match="text"):
             mp4.add_text("x", 0)
         mp4.abandon()
@@ -254,7 +273,7 @@ def test_text_without_a_track_or_before_any_picture_is_our_own_mistake(encode: E
 def test_a_picture_that_stands_longer_than_a_file_can_say_is_refused(encode: Encode, tmp_path: Path) -> None:
     units = encode(10)
     file = DurableFile.create(tmp_path / "a", Disk())
-    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {}, fragment_us=2_000_000)
+    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {})
     mp4.add(units[0].data, 0, 3000, True)
     with pytest.raises(NotDecodable, match="stands for"):
         mp4.add(units[1].data, 1 << 32, 3000, False)
@@ -279,8 +298,8 @@ def test_what_cannot_begin_a_file_is_refused(encode: Encode, tmp_path: Path) -> 
     units = encode(10)
     file = DurableFile.create(tmp_path / "a", Disk())
     with pytest.raises(ValueError, match="time base"):
-        Mp4File(file, units[0].vol, Fraction(2, 90_001), {}, fragment_us=2_000_000)
-    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {}, fragment_us=2_000_000)
+        Mp4File(file, units[0].vol, Fraction(2, 90_001), {})
+    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {})
     with pytest.raises(NotDecodable, match="I-VOP"):
         mp4.add(units[1].data, 0, 3000, False)
     mp4.add(units[0].data, 0, 3000, True)
@@ -298,7 +317,7 @@ def test_whichever_call_to_the_disk_fails_the_file_keeps_what_was_whole_and_is_l
     record(tmp_path / "whole.mp4", units, disk=reference, sync_every=20)
     assert reference.calls.count("write") == 5
     healthy = DurableFile.create(tmp_path / "healthy.mp4", Disk())
-    neighbour = Mp4File(healthy, units[0].vol, Fraction(1, 90_000), {}, fragment_us=2_000_000)
+    neighbour = Mp4File(healthy, units[0].vol, Fraction(1, 90_000), {})
     kept_before = 0
     for fail_at in range(len(reference.calls)):
         disk = recording_disk()
@@ -338,9 +357,10 @@ def test_short_writes_leave_no_trace(
 def test_a_file_let_go_is_not_closed_behind_our_back(encode: Encode, tmp_path: Path) -> None:
     units = encode(25)
     file = DurableFile.create(tmp_path / "a", Disk())
-    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {}, fragment_us=2_000_000)
+    mp4 = Mp4File(file, units[0].vol, Fraction(1, 90_000), {})
     for number, unit in enumerate(units):
         mp4.add(unit.data, number * 3000, 3000, unit.key)
+    mp4.flush()
     size = file.size
     mp4.abandon()
     mp4.abandon()

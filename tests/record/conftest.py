@@ -126,7 +126,6 @@ class Room:
             first,
             lambda outcome: self.hops.put((self.recorder.hear, (outcome,))),
             self.clock,
-            2 * US,
             ptz_track=self._ptz_track,
         )
 

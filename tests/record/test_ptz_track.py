@@ -3,13 +3,14 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from nvr.jvc.types import Position
 from nvr.media import boxes, label
-from nvr.media.captions import parse
+from nvr.media.captions import Caption, parse
 from nvr.media.frame import Frame, Unit
 from nvr.media.positions import unpack_facts, unpack_positions
 from nvr.store import mending
@@ -53,6 +54,12 @@ def record(room: Room, frames: list[Frame]) -> list[Path]:
     return copies
 
 
+def captions_of(path: Path) -> dict[int, Caption | None]:
+    """What the text track says anew, by the tick it does; what goes on from fragment to fragment said once."""
+    lines = [(line.text, line.ticks) for line in boxes.lines(path, boxes.movie(path))]
+    return {ticks: parse(text) for (before, _), (text, ticks) in pairwise([("", 0), *lines]) if text != before}
+
+
 @pytest.fixture
 def long_room(tmp_path: Path) -> Iterator[Room]:
     """A room whose segments last an hour."""
@@ -74,7 +81,7 @@ def test_each_sealed_file_tells_each_picture_in_label_and_text(room: Room, units
         assert said.positions is not None
         here = frames[number : number + said.frames]
         assert unpack_positions(said.positions, said.frames) == [frame.position for frame in here]
-        captions = {line.ticks: parse(line.text) for line in boxes.lines(path, film)}
+        captions = captions_of(path)
         for before, picture, frame in zip([None, *here], film.samples, here, strict=False):
             caption = captions.pop(picture.ticks, None)
             if before is not None and not frame.key and frame.position == before.position:
@@ -151,6 +158,4 @@ def test_a_camera_that_says_nothing_of_itself_has_a_track_that_says_so(room: Roo
     record(room, [replace(frame, position=None) for frame in frames_of(units[:GROUP])])
     (segment,) = room.segments()
     path = room.root / segment.path
-    (line,) = boxes.lines(path, boxes.movie(path))
-    assert line.text.startswith("position unknown · ")
-    assert parse(line.text) == (None, None, None, NOW // 1000 * 1000)
+    assert captions_of(path) == {0: (None, None, None, NOW // 1000 * 1000)}

@@ -28,7 +28,7 @@ NOW = UtcMicros(1_795_442_602_123_456)  # 2026-11-23T14:03:22.123456Z
 TIME_BASE = Fraction(1, 90_000)
 TICKS = 3_000
 FRAMES = 60
-GROUP = 15  # pictures from I-VOP to I-VOP: half a second, the shortest fragment
+GROUP = 15  # pictures from I-VOP to I-VOP: half a second, and a fragment
 
 
 class Killed(OSError):
@@ -161,12 +161,14 @@ class House:
         """Frames into a part, not closed; synced at each I-VOP, as the recorder does."""
         first_tick = seq * FRAMES * TICKS
         origin = Origin(ARCHIVE, "gate", run, seq, start_us, first_tick=first_tick)
-        file = Mp4File(part.file, self.units[0].vol, TIME_BASE, {"comment": origin.comment()}, fragment_us=US)
+        file = Mp4File(part.file, self.units[0].vol, TIME_BASE, {"comment": origin.comment()})
         try:
             for number, unit in enumerate(self.units[:frames]):
                 file.add(unit.data, first_tick + number * TICKS, TICKS, unit.key)
-                if unit.key and part.file.size > part.file.synced_bytes:
-                    part.file.sync()
+                if unit.key:
+                    file.flush()
+                    if part.file.size > part.file.synced_bytes:
+                        part.file.sync()
         except BaseException:
             file.abandon()
             raise
