@@ -47,7 +47,7 @@ _YOUNG_SETTLE_S = 2
 
 _SLACK_US = 50_000  # by how much stream time may seem to precede arrival: noise of the envelope, one tick of 1/30
 _YOUNG_SLACK_US = 250_000  # the envelope still starts from one late frame
-_FIRST_SLACK_US = US  # until two frames told an interval: the first one waited for its camera, or for a busy start
+_FIRST_SLACK_US = US  # for a block, and until an interval is known: the first frames waited for camera or busy host
 _STALL_US = 1_000_000  # as long as bytes wait to be read: later than this needs a stall or a pause
 _LOST_FRAMES = 4  # damaged units at a time; more would let a clock's step pass for them
 _TRUSTED = 2  # GOVs that moved and agreed before a GOV may contradict the VOPs …
@@ -172,7 +172,7 @@ class Timeline:
         # Stream time against the host's monotonic clock.
         self._envelope = _Envelope(0)
         self._young_until_us = 0
-        self._slack_us = _YOUNG_SLACK_US
+        self._slack_us = _FIRST_SLACK_US
         self._block_start_us = 0
         self._block_end_us = 0
         self._low_us = 0

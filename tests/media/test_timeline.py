@@ -519,6 +519,16 @@ def test_a_first_frame_that_came_late_makes_no_other_frames_time_wrong(fps: floa
     assert timeline.jumps == 0
 
 
+@pytest.mark.parametrize("pause", [0.3, 0.5, 0.7])
+def test_pictures_that_are_missing_among_late_first_ones_move_no_other(pause: float) -> None:
+    timeline = Timeline()
+    camera = Camera(pauses=[(0.2, pause)])
+    seen = list(record(camera, 20, Network(stalls=[(0, 0.3 + pause)]), timeline=timeline))
+    meant = [Fraction(n, 30) + (Fraction(pause) if n > 6 else 0) for n in range(len(seen))]
+    assert [float(one.frame.ticks * one.frame.time_base) for one in seen] == pytest.approx(meant, abs=1e-4)
+    assert timeline.jumps == 0
+
+
 def test_a_slow_start_that_drains_for_a_minute_ends_right() -> None:
     network = Network(bits_per_second=2.3e6, stalls=[(0, 3)], send_buffer=512_000)
     timeline = Timeline()
