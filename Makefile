@@ -32,7 +32,9 @@ demo: $(STAMP)
 
 test: packages venv promtool check
 	@echo "nvr: tests"
-	$(BIN)/pytest --numprocesses 2
+	$(BIN)/pytest --numprocesses 2 --ignore tests/system
+	echo "nvr: tests of the whole daemon"  # alone: they hold it against the clock
+	$(BIN)/pytest tests/system
 
 check: $(STAMP)
 	@echo "nvr: format, lint, types, import contract"

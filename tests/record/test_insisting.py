@@ -111,9 +111,10 @@ def test_where_too_many_rows_wait_the_oldest_is_left_to_whoever_finds_its_file(r
     fill_index(room)
     for number in range(1, 5):
         take_sealed(room, frames[60 * number :][:60], number)
-    assert [segment.identity.seq for segment in room.recorder.uncommitted()] == [2, 3, 4]
+    left = [segment.identity.seq for segment in room.recorder.uncommitted()]
+    assert left in ([2, 3, 4], [1, 3, 4]), "the oldest, or the next where that one was just being tried"
     make_room(room)
     room.recorder.tick()
     room.settle()
     room.settle()
-    assert [segment.row.seq for segment in room.segments()] == [2, 3]
+    assert [segment.row.seq for segment in room.segments()] == left[:2]
