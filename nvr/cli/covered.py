@@ -2,14 +2,37 @@
 
 from dataclasses import replace
 
-from nvr.cli.archive import LiveSegment
+from nvr import config
+from nvr.cli.archive import LiveSegment, live_of
 from nvr.store.corrected import Corrected
-from nvr.store.ledger import Covered, coverage
+from nvr.store.ledger import UNKNOWN, Covered, coverage
 from nvr.store.reader import Reader
 from nvr.store.rows import Camera, Recorded
 
 
 def covered(
+    reader: Reader,
+    settings: config.Config,
+    camera: Camera,
+    start_us: int,
+    end_us: int,
+    live: list[LiveSegment] | None,
+    *,
+    corrected: bool,
+) -> list[Covered]:
+    """Seamless; `live` is what a running daemon had not entered before the index is read here, None where none runs.
+
+    `end_us` is at most now.
+    """
+    told = _told(reader, camera, start_us, end_us, live, corrected=corrected)
+    if live is not None and any(span.reason == UNKNOWN for span in told):
+        # Recording may have begun again after the daemon was asked: what the index knows a gap's end of is live now.
+        live = [*live, *(live_of(settings, camera.slug) or [])]
+        told = _told(reader, camera, start_us, end_us, live, corrected=corrected)
+    return told
+
+
+def _told(
     reader: Reader,
     camera: Camera,
     start_us: int,
@@ -18,7 +41,6 @@ def covered(
     *,
     corrected: bool,
 ) -> list[Covered]:
-    """Seamless; `live` is what a running daemon has not entered yet, None where none runs. `end_us` is at most now."""
     if corrected:
         within = Corrected(reader, camera.slug)
         recorded = within.recorded_between(start_us, end_us)
@@ -33,7 +55,7 @@ def covered(
         recorded = [*recorded, *(Recorded(part.start_us, part.end_us, part.epoch) for part in cut)]
         # Pictures of the last second are on their way; whatever stopped them is an open span, which counts over this.
         newest = Recorded(last.start_us, max(last.end_us, end_us), last.epoch)
-    rest = "unknown" if live is not None else _why_no_daemon(reader, camera)
+    rest = UNKNOWN if live is not None else _why_no_daemon(reader, camera)
     return coverage(recorded, spans, newest, camera.configured_at_us, start_us, end_us, rest=rest)
 
 

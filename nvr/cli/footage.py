@@ -83,7 +83,7 @@ def coverage_(
     known = known_camera(reader, settings, camera)
     if begin is None:
         start_us = UtcMicros(known.configured_at_us)
-    spans = covered(reader, known, start_us, min(end_us, now_us), live, corrected=corrected)
+    spans = covered(reader, settings, known, start_us, min(end_us, now_us), live, corrected=corrected)
     if as_json:
         print_json_list(_span_facts(span) for span in spans)
     else:

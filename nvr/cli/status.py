@@ -71,7 +71,8 @@ def _add_last_day(told: dict[str, Any], settings: config.Config) -> None:
             continue
         unentered = None if live is None else live.get(camera.slug, [])
         start_us = max(now_us - _DAY_US, camera.configured_at_us)
-        one["last_day"] = _day_facts(covered(reader, camera, start_us, now_us, unentered, corrected=False))
+        spans = covered(reader, settings, camera, start_us, now_us, unentered, corrected=False)
+        one["last_day"] = _day_facts(spans)
 
 
 def _day_facts(spans: list[Covered]) -> dict[str, Any]:

@@ -73,6 +73,8 @@ class Daemon:
 
     status_is: dict[str, Any] = field(default_factory=lambda: {"version": "1", "cameras": [], "volumes": []})
     live_is: dict[str, Any] = field(default_factory=dict)
+    live_was: dict[str, Any] | None = None
+    """What it answers once, before `live_is`."""
     trouble: Exception | None = None
     triggered: list[tuple[str, str | None]] = field(default_factory=list)
     clips: dict[int, bool] = field(default_factory=dict)
@@ -85,7 +87,8 @@ class Daemon:
         return self.status_is
 
     def live(self) -> dict[str, Any]:
-        return self.live_is
+        was, self.live_was = self.live_was, None
+        return self.live_is if was is None else was
 
     async def lock_clip(self, clip: int, locked: bool) -> dict[str, Any]:
         if clip not in self.clips:

@@ -259,6 +259,17 @@ def test_what_a_running_daemon_records_now_counts_up_to_now(nvr: Nvr, site: Site
         assert ("gap", "unknown") in {(span["kind"], span["reason"]) for span in said.json}
 
 
+def test_recording_that_begins_again_between_two_looks_leaves_nothing_unexplained(nvr: Nvr, site: Site) -> None:
+    now_us = HostClock().utc_us()
+    with site.index() as filling, site.daemon() as daemon:
+        run = filling.run(now_us - 60 * US)
+        filling.gap("disk-full", now_us - 60 * US, now_us - US)
+        begun = {"path": "/x", "run": run, "seq": 0, "start_us": now_us - US, "end_us": now_us, "frames": 1, "epoch": 0}
+        daemon.live_was, daemon.live_is = {"gate": []}, {"gate": [begun]}
+        said = nvr("footage", "coverage", "--camera", "gate", "--json", "--from", iso_utc(now_us - 60 * US))
+        assert [(span["kind"], span["reason"]) for span in said.json] == [("gap", "disk-full"), ("recorded", None)]
+
+
 def test_a_person_sees_the_coverage_as_lines(nvr: Nvr, site: Site) -> None:
     with site.index() as filling:
         filling.segment(filling.run(NOON_US, ended_us=NOON_US), 0, NOON_US)
