@@ -116,14 +116,13 @@ class Mp4File:
         """
         if len(self._pictures) < 2:
             return
-        picture, ticks, key = self._pictures.pop(), self._ticks.pop(), len(self._pictures) in self._keys[-1:]
-        if key:
+        picture, ticks = self._pictures.pop(), self._ticks.pop()
+        is_key = bool(self._keys) and self._keys[-1] == len(self._pictures)
+        if is_key:
             self._keys.pop()
         self._write_fragment(ticks)
         self._begin_fragment(ticks)
-        self._pictures.append(picture)
-        self._ticks.append(ticks)
-        self._keys = [0] if key else []
+        self._pictures, self._ticks, self._keys = [picture], [ticks], [0] if is_key else []
 
     def add_text(self, text: str, ticks: int) -> None:
         """From `ticks` on, the time of a picture in the open fragment, this text stands until the next one."""

@@ -28,8 +28,8 @@ _PRE_S: Final = 1
 _SYNC_S: Final = 1
 _NEAR_US: Final = US // 2
 """Time is slewed within a file after a busy start, and nobody knows how long its last picture stood."""
-_LOST_S: Final = _SYNC_S + 1.0
-"""What a crash may take (design 5): the open fragment, and what was unread in socket and queue."""
+_LOST_S: Final = 2.0
+"""What a crash may take: the second in the socket, the newest picture, and a busy machine's moment."""
 
 
 @dataclass(slots=True)

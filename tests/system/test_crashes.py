@@ -31,7 +31,9 @@ ENCODED: Final = {
 }
 CAMERAS: Final = tuple(ENCODED)
 _UNREAD_S: Final = 1.0
-"""What a crash may take of socket and queue on top of the open fragment (design 5)."""
+"""What a crash may take of the socket, which is read once a second; a fragment ends with each read."""
+_PICTURE_S: Final = 1.0
+"""The newest picture, and a machine that has other things to do."""
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class Crashes:
 def killed(world: World, folder: Path, rounds: int, sync_seconds: float, longest_s: float) -> Iterator[Crashes]:
     """Lives that are killed at random moments."""
     house = House(folder, {}, segment_seconds=3, sync_seconds=sync_seconds)
-    crashes = Crashes("kill -9", house, sync_seconds + _UNREAD_S)
+    crashes = Crashes("kill -9", house, _UNREAD_S + _PICTURE_S)
 
     def crash(daemon: Daemon) -> int:
         return daemon.kill()
