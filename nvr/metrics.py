@@ -572,7 +572,7 @@ HELP: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         ("kind",),
     ),
     "nvr_event_loop_lag_seconds": (
-        "How much later than asked for the event loop came back, measured about once a second.",
+        "How much later than asked for the event loop came back, measured every second or two.",
         (),
     ),
     "nvr_host_clock_synchronised": (

@@ -66,5 +66,5 @@ class Feed(Protocol):
         ...
 
     def collect(self) -> None:
-        """Once a second: takes what the kernel holds back."""
+        """At each tick: takes what the kernel holds back."""
         ...

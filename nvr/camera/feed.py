@@ -1,8 +1,8 @@
 """One attempt at a camera's video: from the connection to timed frames.
 
 Wake-ups are the main cost of recording. So the kernel collects what comes, with the time at which the last of it came,
-and it is taken once a second. Each read runs through parser, splitter and timeline to `on_frames` in one go, because
-the bytes are valid no longer; the clocks are read once for it.
+and it is taken every second or two. Each read runs through parser, splitter and timeline to `on_frames` in one go,
+because the bytes are valid no longer; the clocks are read once for it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from nvr.media.frame import Unit
 from nvr.units import US
 
 _USUAL: Final = Patience()
-_HELD_BYTES: Final = 512 << 10  # 2 s of usual video: the kernel wakes us for more only, or for the end
+_HELD_BYTES: Final = 1 << 20  # 4 s of usual video: the kernel wakes us for more only, or for the end
 _COLLECT_S: Final = 1.0
 _YOUNG_US: Final = 2 * US  # a run's time begins with its first pictures: they are seen as they come
 _LEAST_INTERVAL_US: Final = 33_000  # no camera of this family takes more than 30 pictures a second (guide 6.3)
@@ -42,7 +42,7 @@ class VideoFeed(Attempt):
     ) -> None:
         """`on_frames` is called synchronously; what it raises ends the attempt and comes out of `run`.
 
-        `collected`: the caller calls `collect` once a second for all its feeds at once, which costs many cameras fewer
+        `collected`: the caller calls `collect` at each tick for all its feeds at once, which costs many cameras fewer
         wake-ups than a timer for each.
         """
         super().__init__(clock, on_frames)
@@ -93,7 +93,7 @@ class VideoFeed(Attempt):
             self._link.end()
 
     def collect(self) -> None:
-        """Takes what the kernel holds back; to be called once a second by whoever said `collected`."""
+        """Takes what the kernel holds back; to be called every second or two by whoever said `collected`."""
         link, due_us = self._link, self._look_due_us
         if link is None or due_us is None:
             return

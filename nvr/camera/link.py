@@ -19,7 +19,7 @@ from nvr.camera.errors import CannotConnect, LinkError, LinkLost, LinkStalled
 Address = tuple[str, int]
 """Host (name or number) and TCP port."""
 
-# A second of 4 Mbit/s; what is more is read in several goes. One for the whole process, since a buffer for each
+# Two seconds of 2 Mbit/s; what is more is read in several goes. One for the whole process, since a buffer for each
 # camera costs memory and a fresh one for each read costs the kernel's time (asyncio's plain Protocol).
 _BUFFER: Final = memoryview(bytearray(512 << 10))
 _MOST_DRAINED: Final = 1 << 20

@@ -121,7 +121,7 @@ class MulticastFeed(Attempt):
         self._over.set()
 
     def collect(self) -> None:
-        """Once a second: goes on without packets that were waited for long enough."""
+        """At each tick: goes on without packets that were waited for long enough."""
         self._guarded(self._give_up)
 
     # ---- steps of `run`

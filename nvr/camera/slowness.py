@@ -21,7 +21,7 @@ class Slowness:
         self._seen: deque[tuple[int, int]] = deque()
 
     def note(self, mono_us: int, frames: int, announced_fps: float) -> None:
-        """Once a second: how many pictures came so far, and how many a second the camera said it sends (0: nothing)."""
+        """Every few seconds: how many pictures came so far, and how many a second the camera announced (0: nothing)."""
         seen = self._seen
         seen.append((mono_us, frames))
         while len(seen) > 2 and mono_us - seen[1][0] >= _WINDOW_US:

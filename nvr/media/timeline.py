@@ -22,7 +22,7 @@ _PPB = 1_000_000_000
 _HOST_STEP_US = 500_000  # more than any daemon slews between two frames; timesyncd steps from 0.4 s, chrony from 1 s
 _YOUNG_US = 10 * US  # nothing to defend yet
 _YOUNG_BLOCK_US = US // 2
-_BLOCK_US = 2 * US  # two reads, each of which has one picture that is exact
+_BLOCK_US = 2 * US  # a read, which has one picture that is exact
 
 _LEAK_PPB = 500_000  # NTP daemons slew up to 500 ppm, and Linux's monotonic clock with them
 _UNLEARNT_LEAK_PPB = 1_500_000  # before the drift is known; 30 fps that are really 29.97 drift 1000 ppm
@@ -48,7 +48,8 @@ _YOUNG_SETTLE_S = 2
 _SLACK_US = 50_000  # by how much stream time may seem to precede arrival: noise of the envelope, one tick of 1/30
 _YOUNG_SLACK_US = 250_000  # the envelope still starts from one late frame
 _FIRST_SLACK_US = US  # for a block, and until an interval is known: the first frames waited for camera or busy host
-_STALL_US = 1_000_000  # as long as bytes wait to be read: later than this needs a stall or a pause
+_WAIT_US = 2 * US  # so long bytes may wait to be read
+_STALL_US = US  # where they are read as they come: later than this needs a stall or a pause
 _LOST_FRAMES = 4  # damaged units at a time; more would let a clock's step pass for them
 _TRUSTED = 2  # GOVs that moved and agreed before a GOV may contradict the VOPs …
 _DISTRUSTED = -10  # … and where it starts again after it contradicted them wrongly
@@ -470,7 +471,7 @@ class Timeline:
     def _nominal(self, room_us: int) -> int:
         """A frame's distance by the interval, or by arrival where there is none yet or more time has passed."""
         room = room_us * self._per_second // US
-        if not self._interval or room - self._interval > max(_STALL_US * self._per_second // US, 2 * self._interval):
+        if not self._interval or room - self._interval > max(_WAIT_US * self._per_second // US, 2 * self._interval):
             return max(room, 1)
         return self._interval
 

@@ -186,7 +186,7 @@ class ClipDesk:
     # ---- time
 
     def tick(self, utc_us: int) -> list[Step]:
-        """Once a second: closes clips for which no frame comes any more."""
+        """At each tick: closes clips for which no frame comes any more."""
         if not self._clips:
             return []
         return self._close_due(utc_us, self._patience_us, None)

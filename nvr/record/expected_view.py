@@ -20,7 +20,7 @@ NAMED_AGAIN: Final = 20
 """Hundredths on every axis: positions so near are one place, as they are one rest to whoever searches."""
 
 _BACK_US: Final = 3 * US  # a camera that only passes by is not back
-_UNSEEN_US: Final = 10 * US  # asked once a second; longer than this nobody looked
+_UNSEEN_US: Final = 10 * US  # asked every second or two; longer than this nobody looked
 _CIRCLE: Final = 36_000
 
 
@@ -55,7 +55,7 @@ class Turn(Enum):
 
 
 class ExpectedView:
-    """One camera's. `hear` it before each I-VOP, `look` once a second while the camera sends pictures."""
+    """One camera's. `hear` it before each I-VOP, `look` every second or two while the camera sends pictures."""
 
     __slots__ = ("_away_us", "_back_us", "_looked_us", "_named", "_named_at", "_spot", "away", "expected")
 

@@ -43,7 +43,7 @@ _LOOK_S: Final = 0.1
 
 
 class Exporter:
-    """The worker. Whoever sees the recorders calls `look` once a second."""
+    """The worker. Whoever sees the recorders calls `look` at each tick."""
 
     def __init__(
         self,

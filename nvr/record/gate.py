@@ -123,7 +123,7 @@ class Gate:
     # ---- decisions
 
     def tick(self, utc_us: int, mono_us: int, *, clip_open: bool) -> Level:
-        """Decides anew: once a second, and at once when a clip opens or closes or a fact changes."""
+        """Decides anew: at each tick, and at once when a clip opens or closes or a fact changes."""
         if not self._link_is_up and self._link_down_since_us is None:
             self._link_down_since_us = mono_us
         self.level = level = self._decide(utc_us, mono_us, clip_open=clip_open)

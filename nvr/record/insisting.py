@@ -33,7 +33,7 @@ class _Given:
 
 
 class Insistence:
-    """One owner's commands, the newest ten thousand at most. Everything here runs in the loop; `look` once a second."""
+    """One owner's commands, the newest ten thousand at most. Everything here runs in the loop; `look` at each tick."""
 
     def __init__(self) -> None:
         self._given: deque[_Given] = deque(maxlen=_MOST_WAITING)

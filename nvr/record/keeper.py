@@ -125,7 +125,7 @@ class Keeper:
         self._decide()
 
     def tick(self) -> None:
-        """Once a second."""
+        """Every second or two."""
         self.recorder.tick()
         self._tell(self._desk.tick(int(self._clock.utc_us())))
         self._decide()

@@ -1,6 +1,6 @@
 """One camera's recording, from each frame to each segment's row; runs in the loop and never waits.
 
-The recorder batches frames and hands them once a second to the writer of the open segment on its volume's I/O thread;
+The recorder batches frames and hands them at each tick to the writer of the open segment on its volume's I/O thread;
 it keeps the camera's ledger; and where a disk or the way to it fails, it says so, waits a little, and begins again at
 an I-VOP.
 """
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _RETRY_US = 2 * US  # after a disk's trouble: well within "records again in 10 s", and no storm of new files
 _LONGEST_US = 2 * US  # a frame counts for its interval, at most this or three usual intervals
-_STEP_TOLD_US = 3 * US  # the daemon looks for steps once a second; by then the stream may have told
+_STEP_TOLD_US = 3 * US  # the daemon looks for steps every second or two; by then the stream may have told
 _CLOCK_SOURCES = {"connected": "stream", "time-fallback": "arrival"}
 """Reasons for a new run that say where its media time comes from."""
 _NEW_CLOCK = frozenset({"clock-step", "time-fallback"})
@@ -214,9 +214,9 @@ class Recorder:
         self._settle(self.ledger.off(frame.utc_us, reason))
 
     def tick(self) -> None:
-        """Once a second, after bytes were taken: they are handed over, a dead disk is left.
+        """Every second or two, after bytes were taken: they are handed over, a dead disk is left.
 
-        So a crash loses the second that lies in the socket, and a picture.
+        So a crash loses what lies in the socket, and a picture.
         """
         if self._open is not None and self._open.shelf.thread.stuck:
             self._leave(self._open)

@@ -23,7 +23,7 @@ from nvr.units import US, size_text
 
 log = logging.getLogger(__name__)
 
-_LAGGING_BYTES = 8 << 20  # a queue this long says that the recorders wait for the disk
+_LAGGING_BYTES = 32 << 20  # more than a tick of fifty cameras at 2 Mbit/s: the recorders wait for the disk
 _AMPLE_BYTES = 12 << 30  # more than anybody writes between two looks
 _PATIENCE_US = 5 * US  # the sweep is called at once, and unlinks in milliseconds
 _DAY_US = 86_400 * US
@@ -51,7 +51,7 @@ class Place:
 class Shelf:
     """One volume in use.
 
-    It is looked at several times a minute, and every second while `is_watched`.
+    It is looked at several times a minute, and at each tick while `is_watched`.
 
     `enter(name, uuid)` makes the volume known to the index and answers its id there; it may block. `recover(shelf)`
     brings files and rows together on a volume that is found only after the start, before anything is written to it.
@@ -162,7 +162,7 @@ class Shelf:
         return "slow" if self.plan.stretched or not self._has_room() else "ok"
 
     def note_state(self) -> None:
-        """Once a second, in the loop: what a thread that hangs cannot say itself."""
+        """At each tick, in the loop: what a thread that hangs cannot say itself."""
         state, before = self.state, self.counts.state
         self.counts.state = state
         if state == "stuck":

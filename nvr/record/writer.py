@@ -195,7 +195,7 @@ class SegmentWriter:
         }
 
     def _write(self, frames: Sequence[Frame]) -> None:
-        """Writes frames as a fragment: a crash loses the newest one, and the second that lies in a socket."""
+        """Writes frames as a fragment: a crash loses the newest one, and what lies in a socket."""
         file = self._file
         assert file is not None  # noqa: S101 - append began it
         at, end = 0, len(frames)

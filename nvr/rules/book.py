@@ -139,7 +139,7 @@ class RuleBook:
 
     @property
     def due_us(self) -> int | None:
-        """The monotonic moment for which `tick` is wanted next; None where the tick of each second will do."""
+        """The monotonic moment for which `tick` is wanted next; None where the daemon's own tick will do."""
         dues = [due for watch in self._watches if (due := watch.due_us) is not None]
         return min(dues, default=None)
 

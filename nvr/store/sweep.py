@@ -182,7 +182,7 @@ class Sweeper:
 
     @property
     def is_wanted(self) -> bool:
-        """Something must go at once, or there is more to do than one run does. Cheap: asked once a second."""
+        """Something must go at once, or there is more to do than one run does. Cheap: asked at each tick."""
         waits = self._is_waited_for()
         if self._clock.mono_us() < self._rests_until_us and waits == self._waited_before:
             return False

@@ -30,7 +30,7 @@ P = ParamSpec("P")
 
 IDENTITY_NAME: Final = ".nvr-volume"
 """The identity file's name, at the top of the volume."""
-QUEUE_BYTES: Final = 64 << 20  # five seconds of fifty cameras at 2 Mbit/s; past it a disk does not keep up
+QUEUE_BYTES: Final = 128 << 20  # ten seconds of fifty cameras at 2 Mbit/s; past it a disk does not keep up
 STUCK_S: Final = 10.0  # a healthy disk's worst stall is far below; a dead one's time-outs are far above
 
 _MOST_IDENTITY_BYTES: Final = 4096

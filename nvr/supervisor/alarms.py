@@ -117,7 +117,7 @@ class AlarmWatch:
             self.link.stop()
 
     def tick(self) -> None:
-        """Once a second: what time alone brings about."""
+        """At each tick, every second or two: what time alone brings about."""
         if self.link is not None and self.link.up != self._was_up:
             self._was_up = self.link.up
             self._keeper.alarm_link(self.link.up)

@@ -34,7 +34,7 @@ class _Entry:
 class ClipRows:
     """Everything here runs in the loop; `hop(call, *args)` runs a call in it from any thread.
 
-    What the index refuses (its disk is full) is given again once a second until it is taken, and everything after it
+    What the index refuses (its disk is full) is given again at each tick until it is taken, and everything after it
     then: a later step means nothing without those before it, and one that was taken already changes nothing.
     """
 
@@ -69,7 +69,7 @@ class ClipRows:
         self._add(_Entry(None, steps))
 
     def tick(self) -> None:
-        """Once a second: what was refused is given again."""
+        """At each tick: what was refused is given again."""
         if self._is_refused and self._trying is None and self._waiting:
             self._trying = self._waiting[0]
             self._give(self._trying)

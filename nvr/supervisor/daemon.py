@@ -66,9 +66,10 @@ _FIRST_TIMELAPSE_S: Final = 60.0  # what nights that nvr was off did not make
 _SWEEP_S: Final = 60.0
 _FIRST_SWEEP_S: Final = 2.0  # cameras first; a disk that filled up while nvr was stopped soon after
 _LEAVE_S: Final = 2.0  # for a unit that is told to stop: it waits for nothing but its own sockets
-_COLLECT_S: Final = 1.0  # what a crash of this process may lose in sockets
-_TICKS_PER_LOOK_AROUND: Final = 5
-_TICKS_PER_LOOK_AT_AMPLE_VOLUMES: Final = 10  # in the same wake-up as a look around
+_LEAST_TICK_S: Final = 1.0
+_MOST_TICK_S: Final = 2.0  # what a crash of this process may lose in sockets
+_LOOK_AROUND_S: Final = 5.0
+_LOOK_AT_AMPLE_VOLUMES_S: Final = 10.0  # in the same wake-up as a look around
 _OBJECTS_PER_COLLECTION: Final = 20_000  # frames alone are some thousand a second, and none of them is in a cycle
 _ANSWER_S: Final = 10.0
 _BACKUP_AT: Final = (2, 15)  # UTC; whatever the zone, some hour of the night or a quiet one
@@ -515,7 +516,7 @@ class Daemon:
     async def _watch(self) -> None:
         """Everything that nothing else wakes, for all cameras in one wake-up of the loop.
 
-        Wake-ups are what costs: once a second fifty cameras' bytes are taken together, and the rest is looked at. A
+        Wake-ups are what costs: at each tick fifty cameras' bytes are taken together, and the rest is looked at. A
         timer's call costs two thirds of a task's sleep.
         """
         failed: asyncio.Future[None] = self._loop.create_future()
@@ -527,11 +528,13 @@ class Daemon:
                 self._tick.cancel()
 
     def _wait_for_tick(self, failed: "asyncio.Future[None]") -> None:
-        due = int(self._loop.time() / _COLLECT_S) + 1
-        self._tick = self._loop.call_at(due * _COLLECT_S, self._on_tick, due, failed)
+        # As often as footage is synced: what a crash may take is then read, written and synced in one go.
+        tick_s = min(_MOST_TICK_S, max(_LEAST_TICK_S, self._settings.recording.sync_seconds))
+        due_s = (int(self._loop.time() / tick_s) + 1) * tick_s
+        self._tick = self._loop.call_at(due_s, self._on_tick, due_s, tick_s, failed)
 
-    def _on_tick(self, due: int, failed: "asyncio.Future[None]") -> None:
-        late_s = max(0.0, self._loop.time() - due * _COLLECT_S)
+    def _on_tick(self, due_s: float, tick_s: float, failed: "asyncio.Future[None]") -> None:
+        late_s = max(0.0, self._loop.time() - due_s)
         shelves = self._store.shelves.all
         for shelf in shelves:
             shelf.gather()
@@ -540,9 +543,9 @@ class Daemon:
                 unit.collect()
             self._metrics.event_loop_lag.observe(late_s)
             self._look()
-            if due % _TICKS_PER_LOOK_AROUND == 0:
+            if due_s % _LOOK_AROUND_S < tick_s:
                 self._look_around()
-            if due % _TICKS_PER_LOOK_AT_AMPLE_VOLUMES == 0:
+            if due_s % _LOOK_AT_AMPLE_VOLUMES_S < tick_s:
                 self._look_at_ample_volumes()
         except Exception as bug:  # noqa: BLE001 - ends the watch, and with it the daemon
             failed.set_exception(bug)

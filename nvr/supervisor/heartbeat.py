@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """One daemon's. `beat` is called in the loop, about once a second."""
+    """One daemon's. `beat` is called in the loop, every second or two."""
 
     def __init__(self, notifier: Notifier, index: Index, shelves: Shelves, clock: Clock) -> None:
         self._shelves = shelves

@@ -74,7 +74,7 @@ class Changed:
 
 
 class Watch:
-    """Decides what follows from what the kernel says; to be told about once a second."""
+    """Decides what follows from what the kernel says; to be told about every few seconds."""
 
     def __init__(self) -> None:
         self.reading = Reading(None)

@@ -26,7 +26,7 @@ _TRY_S: Final = 3.0  # a fault's end is to be noticed within 10 s
 
 
 class IndexWatch:
-    """To be asked once a second, in the loop; it never waits."""
+    """To be asked at each tick, in the loop; it never waits."""
 
     def __init__(self, index: Index, index_path: Path, clock: Clock) -> None:
         self.wants_another_life = False

@@ -1,6 +1,6 @@
 """Decides whether the watchdog is fed: whether a restart would help. Pure: told how long each thread has been silent.
 
-The daemon asks once a second from its loop, so that a loop that hangs feeds nothing by itself.
+The daemon asks at each tick of its loop, so that a loop that hangs feeds nothing by itself.
 
 A camera is never a reason: it is an expected trouble, and its unit's. A volume is one only when no other takes footage:
 with several, recording has gone to those that answer, and a restart would make a gap in it for a disk that no restart

@@ -27,7 +27,7 @@ class TourWatch:
         self._trouble = Streak(log, {"camera": camera, "action": "tour"})
 
     def tick(self, position: PanTiltZoom | None) -> None:
-        """Once a second."""
+        """At each tick."""
         if not self._orders.empty():
             return
         order = self._tours.tick(int(self._clock.utc_us()), int(self._clock.mono_us()), position)

@@ -29,7 +29,7 @@ from nvr.units import US, PanTiltZoom
 
 log = logging.getLogger(__name__)
 
-_RATE_TICKS: Final = 5  # rates over the last seconds: bytes are taken once a second
+_RATE_TICKS: Final = 5  # rates over the last seconds: bytes are taken at each tick
 _RESTART_S: Final = 120.0  # a camera's start takes about a minute
 _RESTART_PATIENCE: Final = 2.0  # times as long as it should take
 _FRESH_US: Final = 5 * US  # no frame for longer is not recording, whatever the connection says
@@ -292,12 +292,12 @@ class CameraUnit:
     # ---- now and then, called by the daemon for all units in one wake-up
 
     def collect(self) -> None:
-        """Once a second: takes what has arrived."""
+        """At each tick, every second or two: takes what has arrived."""
         if self._feed is not None:
             self._feed.collect()
 
     def tick(self) -> None:
-        """Once a second, after `collect`: looks after what frames alone do not drive."""
+        """At each tick, after `collect`: looks after what frames alone do not drive."""
         self._keeper.tick()
         self.alarms.tick()
         feed = self._feed

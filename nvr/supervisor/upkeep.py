@@ -24,7 +24,6 @@ from nvr.supervisor.wiring import Store
 
 log = logging.getLogger(__name__)
 
-_LAGGING_BYTES: Final = 8 << 20  # a queue this long says that the recorders wait for the disk
 _PAGE: Final = 200
 _MOST_TOLD: Final = 20  # findings in the log, one line each; `nvr db check` shows them all
 _TROUBLE: Final = (OSError, DiskFull, VolumeMissing)
@@ -189,8 +188,7 @@ class Upkeep:
         self._store.index.give_up(why)  # and the daemon begins another life
 
     def _some_disk_lags(self) -> bool:
-        shelves = self._store.shelves.all
-        return any(shelf.plan.stretched or shelf.thread.queued_bytes > _LAGGING_BYTES for shelf in shelves)
+        return any(shelf.lags for shelf in self._store.shelves.all)
 
 
 def _repaired(repairer: Repairer, finding: Finding) -> str | None:

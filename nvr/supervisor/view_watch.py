@@ -63,7 +63,7 @@ class ViewWatch:
         self._view.hear(said.preset, position)
 
     def look(self, position: PanTiltZoom | None) -> None:
-        """Once a second while pictures come: where the camera looks."""
+        """At each tick while pictures come: where the camera looks."""
         turn = self._view.look(position, int(self._clock.mono_us()))
         match turn:
             case Turn.AWAY:

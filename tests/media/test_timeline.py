@@ -1,8 +1,8 @@
 """Media time against a small simulated world in which the truth is known.
 
 True time is one even axis in microseconds. A camera takes pictures along it by an oscillator that is off by some ppm,
-and writes what its clock says into GOV and VOP headers; a network holds units back; a receive buffer that is read once
-a second hands several over at once; a host stamps them with a monotonic and a wall clock that may step. The timeline
+and writes what its clock says into GOV and VOP headers; a network holds units back; a receive buffer that is read every
+two seconds hands several over at once; a host stamps them with a monotonic and a wall clock that may step. The timeline
 sees only units and stamps. Every frame's UTC is then compared with the host's wall clock at the moment it was taken.
 """
 
@@ -27,7 +27,7 @@ DAY = 86_400
 NOON = 1_767_268_800 * US  # 2026-01-01T12:00:00Z
 UPTIME = 5_000 * US
 _YOUNG_US = 2 * US
-_COLLECTED_US = 1000 * MS
+_COLLECTED_US = 2000 * MS
 _LEAST_INTERVAL_US = 33_000
 
 

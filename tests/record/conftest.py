@@ -78,7 +78,7 @@ class Room:
     """Everything a recorder needs, and what the loop would do."""
 
     def __init__(
-        self, path: Path, *, segment_us: int = 2 * US, queue_bytes: int = 64 << 20, ptz_track: bool = True
+        self, path: Path, *, segment_us: int = 2 * US, queue_bytes: int = 128 << 20, ptz_track: bool = True
     ) -> None:
         self._ptz_track = ptz_track
         self.disk = FailingDisk()

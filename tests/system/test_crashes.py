@@ -30,10 +30,8 @@ ENCODED: Final = {
     "slow": replace(QVGA, frame_rate=Fraction(2), i_interval=4),
 }
 CAMERAS: Final = tuple(ENCODED)
-_UNREAD_S: Final = 1.0
-"""What a crash may take of the socket, which is read once a second; a fragment ends with each read."""
 _PICTURE_S: Final = 1.0
-"""The newest picture, and a machine that has other things to do."""
+"""What a crash may take beside what lies in sockets: the newest picture, and what a busy machine has not come to."""
 
 
 @dataclass(slots=True)
@@ -60,7 +58,7 @@ class Crashes:
 def killed(world: World, folder: Path, rounds: int, sync_seconds: float, longest_s: float) -> Iterator[Crashes]:
     """Lives that are killed at random moments."""
     house = House(folder, {}, segment_seconds=3, sync_seconds=sync_seconds)
-    crashes = Crashes("kill -9", house, _UNREAD_S + _PICTURE_S)
+    crashes = Crashes("kill -9", house, min(2, sync_seconds) + _PICTURE_S)
 
     def crash(daemon: Daemon) -> int:
         return daemon.kill()
@@ -81,7 +79,7 @@ def power_cut(world: World, folder: Path, rounds: int, sync_seconds: float, long
             segment_seconds=3,
             sync_seconds=sync_seconds,
         )
-        crashes = Crashes("power cut", house, 2 * sync_seconds + _UNREAD_S)
+        crashes = Crashes("power cut", house, 2 * sync_seconds + _PICTURE_S)
 
         def crash(daemon: Daemon) -> int:
             disk.cut_power()
