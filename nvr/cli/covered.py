@@ -19,28 +19,13 @@ def covered(
     live: list[LiveSegment] | None,
     *,
     corrected: bool,
+    again: bool = True,
 ) -> list[Covered]:
     """Seamless; `live` is what a running daemon had not entered before the index is read here, None where none runs.
 
-    `end_us` is at most now.
+    `end_us` is at most now. `again`: where time is left that nobody speaks of, recording may have begun in it after the
+    daemon was asked, so daemon and index are asked once more.
     """
-    told = _told(reader, camera, start_us, end_us, live, corrected=corrected)
-    if live is not None and any(span.reason == UNKNOWN for span in told):
-        # Recording may have begun again after the daemon was asked: what the index knows a gap's end of is live now.
-        live = [*live, *(live_of(settings, camera.slug) or [])]
-        told = _told(reader, camera, start_us, end_us, live, corrected=corrected)
-    return told
-
-
-def _told(
-    reader: Reader,
-    camera: Camera,
-    start_us: int,
-    end_us: int,
-    live: list[LiveSegment] | None,
-    *,
-    corrected: bool,
-) -> list[Covered]:
     if corrected:
         within = Corrected(reader, camera.slug)
         recorded = within.recorded_between(start_us, end_us)
@@ -53,10 +38,14 @@ def _told(
     if live:
         *cut, last = sorted(live, key=lambda part: (part.epoch, part.end_us))
         recorded = [*recorded, *(Recorded(part.start_us, part.end_us, part.epoch) for part in cut)]
-        # Pictures of the last second are on their way; whatever stopped them is an open span, which counts over this.
+        # Pictures of the last seconds are on their way; whatever stopped them is an open span, which counts over this.
         newest = Recorded(last.start_us, max(last.end_us, end_us), last.epoch)
     rest = UNKNOWN if live is not None else _why_no_daemon(reader, camera)
-    return coverage(recorded, spans, newest, camera.configured_at_us, start_us, end_us, rest=rest)
+    told = coverage(recorded, spans, newest, camera.configured_at_us, start_us, end_us, rest=rest)
+    if again and live is not None and any(span.reason == UNKNOWN for span in told):
+        live = live_of(settings, camera.slug)
+        return covered(reader, settings, camera, start_us, end_us, live, corrected=corrected, again=False)
+    return told
 
 
 def _moved(live: list[LiveSegment], corrections: dict[int, int]) -> list[LiveSegment]:
